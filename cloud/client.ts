@@ -1,0 +1,91 @@
+/** Joins the layers of the cloud adapter: call, quota, measurement, errors, and what stands on them. */
+import type { Registry } from "prom-client";
+import type { Clock, Logger, Random } from "../runtime/ports.ts";
+import type { ApiName, CloudCall } from "./call.ts";
+import { createEniClient, type EniClient } from "./enis.ts";
+import { createInvoke } from "./invoke.ts";
+import { Limiter, defaultAllowance } from "./limiter.ts";
+import { createCloudMetrics, type CloudMetrics } from "./metrics.ts";
+import { Observer, type EniObserver } from "./observer.ts";
+import { CachedVSwitchPool, type VSwitchPool } from "./vswitch-pool.ts";
+
+export type { EniClient, CreateEniRequest, EniFilter } from "./enis.ts";
+export type { CallOptions } from "./invoke.ts";
+export type { EniObserver, Observation, Watch } from "./observer.ts";
+export type { VSwitchPool, UnreadVSwitch } from "./vswitch-pool.ts";
+
+export interface CloudOptions {
+  /** The official SDK (sdk.ts), or the simulated cloud's handler. */
+  readonly call: CloudCall;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly regionId: string;
+  /** Throws when the lease is not held; asked right before each call that changes something. */
+  readonly fence: { assertHeld(): void };
+  /** With leader election, the use of the quota travels with the lease and starts are bounded by what it records. */
+  readonly isLeaderElected: boolean;
+  /** Calls per minute by API. Source: configuration `rateLimit`. */
+  readonly callsPerMinute?: Partial<Record<ApiName, number>>;
+  /** Milliseconds around a minute's boundary that count for both minutes. @default 500 */
+  readonly guardMs?: number;
+  /** Part of the quota of DescribeNetworkInterfaces that the observer may use, 0 to 1. @default 0.75 */
+  readonly observerShare?: number;
+  /** Milliseconds. @default 1_200_000. Source: configuration `vSwitchCacheTTL`. */
+  readonly vSwitchCacheTtlMs?: number;
+  /** @default 1_000. Source: configuration `vSwitchPoolSize`. */
+  readonly vSwitchPoolSize?: number;
+}
+
+export interface Cloud {
+  readonly enis: EniClient;
+  readonly observer: EniObserver;
+  readonly vSwitches: VSwitchPool;
+  readonly limiter: Limiter;
+  /** The observer begins to look; it ends when the signal aborts. */
+  start(signal: AbortSignal): void;
+  /** Ends looks and shared reads. Calls of others end by their own signals. */
+  stop(): void;
+}
+
+export function createCloud(options: CloudOptions): Cloud {
+  const { clock, logger, regionId, callsPerMinute = {} } = options;
+  const limiter: Limiter = new Limiter({
+    clock,
+    callsPerMinute,
+    guardMs: options.guardMs ?? 500,
+    ...(options.isLeaderElected ? { allowance: defaultAllowance } : {}),
+    onWaited: (api, waitMs) => metrics.waited(api, waitMs),
+    onRefused: (api) => {
+      metrics.refused(api);
+      logger.info("the cloud refused a call for its rate; closed until the next minute", { api });
+    },
+  });
+  const metrics: CloudMetrics = createCloudMetrics(options.registry, () => limiter.state());
+  const invoke = createInvoke({ ...options, limiter, metrics });
+  const looksPerMinute = limiter.callsPerMinute("DescribeNetworkInterfaces") * (options.observerShare ?? 0.75);
+  const observer = new Observer({ invoke, clock, logger, regionId, looksPerMinute });
+  const vSwitches = new CachedVSwitchPool({
+    invoke,
+    clock,
+    regionId,
+    ttlMs: options.vSwitchCacheTtlMs ?? 1_200_000,
+    size: options.vSwitchPoolSize ?? 1_000,
+  });
+  const stop = () => {
+    observer.close();
+    vSwitches.close();
+  };
+  return {
+    enis: createEniClient(invoke, regionId),
+    observer,
+    vSwitches,
+    limiter,
+    start: (signal) => {
+      signal.addEventListener("abort", stop, { once: true });
+      observer.start();
+    },
+    stop,
+  };
+}

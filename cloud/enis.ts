@@ -1,0 +1,249 @@
+/** The calls that change and list network interfaces, and the translation of their answers. */
+import type { Eni, EniStatus, EniType } from "../domain/eni/eni.ts";
+import { OperatorError, TransientError } from "../runtime/errors.ts";
+import { isRecord, textOf, type ApiName, type CallParameters } from "./call.ts";
+import type { CallOptions, Invoke } from "./invoke.ts";
+
+/**
+ * Every method waits for the quota of its API and @throws the classes of runtime/errors.ts with `cloud: CloudFailure`,
+ * FencedError (the four that change something, without the lease) and AbortError.
+ */
+export interface EniClient {
+  /** Idempotent by `clientToken`, repeated up to three times after a lost answer. The new interface is Available. */
+  createEni(request: CreateEniRequest, options: CallOptions): Promise<Eni>;
+  /** Starts attaching; the end is seen by the observer. Sent once: after an error with outcome `unknown`, look first. */
+  attachEni(
+    request: {
+      readonly eniId: string;
+      readonly instanceId: string;
+      /** Makes the interface a member of that trunk. */
+      readonly trunkEniId?: string | undefined;
+      readonly networkCardIndex?: number | undefined;
+    },
+    options: CallOptions,
+  ): Promise<void>;
+  /** Starts detaching. An interface or instance that is gone is success. Sent once, as {@link EniClient.attachEni}. */
+  detachEni(
+    request: { readonly eniId: string; readonly instanceId: string; readonly trunkEniId?: string | undefined },
+    options: CallOptions,
+  ): Promise<void>;
+  /** Starts deleting. An interface that is gone is success. Sent once, as {@link EniClient.attachEni}. */
+  deleteEni(request: { readonly eniId: string }, options: CallOptions): Promise<void>;
+  /** All pages of 500. The listing may lag behind by seconds. */
+  listEnis(filter: EniFilter, options: CallOptions): Promise<readonly Eni[]>;
+}
+
+export interface CreateEniRequest {
+  readonly vSwitchId: string;
+  /** At least one. */
+  readonly securityGroupIds: readonly string[];
+  /** At most 64 ASCII characters; the same token with the same request makes no second interface. */
+  readonly clientToken: string;
+  readonly tags: Readonly<Record<string, string>>;
+  /** The interface vanishes with its instance. */
+  readonly deleteOnRelease: boolean;
+  /** IPv6 addresses to assign. 0 for none. */
+  readonly ipv6Count: number;
+  readonly resourceGroupId?: string | undefined;
+  /** `HighPerformance` for ERDMA. */
+  readonly trafficMode?: "Standard" | "HighPerformance" | undefined;
+}
+
+export interface EniFilter {
+  /** All of them must be on the interface. */
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly type?: EniType | undefined;
+  readonly status?: EniStatus | undefined;
+  readonly vpcId?: string | undefined;
+  readonly instanceId?: string | undefined;
+}
+
+const read = { mutates: false, repeats: true } as const;
+const once = { mutates: true, repeats: false } as const;
+/** The largest page that the API gives. */
+const pageSize = 500;
+/** 100 000 interfaces; more pages mean that the cloud does not end its listing. */
+const pagesAtMost = 200;
+
+const goneInstance = ["InvalidEcsId.NotFound", "InvalidInstanceId.NotFound"];
+const goneEni = "InvalidEniId.NotFound";
+
+export function createEniClient(invoke: Invoke, regionId: string): EniClient {
+  const sendOnce = async (
+    api: ApiName,
+    parameters: CallParameters,
+    options: CallOptions,
+    success: readonly string[],
+  ) => {
+    try {
+      await invoke(api, once, { RegionId: regionId, ...parameters }, options);
+    } catch (error) {
+      if (!isRefusedWith(error, success)) throw error;
+    }
+  };
+  return {
+    createEni: async (request, options) => {
+      const parameters = { RegionId: regionId, ...createParameters(request) };
+      const answer = await invoke("CreateNetworkInterface", { mutates: true, repeats: true }, parameters, options);
+      return toEni(answer, "CreateNetworkInterface");
+    },
+    attachEni: (request, options) =>
+      sendOnce(
+        "AttachNetworkInterface",
+        { ...place(request), NetworkCardIndex: request.networkCardIndex },
+        options,
+        [],
+      ),
+    detachEni: (request, options) =>
+      sendOnce("DetachNetworkInterface", place(request), options, [goneEni, ...goneInstance]),
+    deleteEni: (request, options) =>
+      sendOnce("DeleteNetworkInterface", { NetworkInterfaceId: request.eniId }, options, [goneEni]),
+    listEnis: (filter, options) => listEnis(invoke, { RegionId: regionId, ...filterParameters(filter) }, options),
+  };
+}
+
+async function listEnis(invoke: Invoke, parameters: CallParameters, options: CallOptions): Promise<readonly Eni[]> {
+  const enis: Eni[] = [];
+  let nextToken: string | undefined;
+  for (let page = 0; page < pagesAtMost; page += 1) {
+    const query = { ...parameters, MaxResults: pageSize, NextToken: nextToken };
+    const answer = await invoke("DescribeNetworkInterfaces", read, query, options);
+    enis.push(...toEnis(answer));
+    nextToken = isRecord(answer) ? textOf(answer["NextToken"]) : undefined;
+    if (nextToken === undefined) return enis;
+  }
+  throw malformed("DescribeNetworkInterfaces", `more than ${pagesAtMost} pages`);
+}
+
+function createParameters(request: CreateEniRequest): CallParameters {
+  return {
+    VSwitchId: request.vSwitchId,
+    SecurityGroupIds: request.securityGroupIds,
+    InstanceType: "Secondary",
+    NetworkInterfaceTrafficMode: request.trafficMode === "HighPerformance" ? request.trafficMode : undefined,
+    ResourceGroupId: request.resourceGroupId,
+    // The published program's text: tools of operators look for it.
+    Description: "interface create by terway",
+    Ipv6AddressCount: request.ipv6Count > 0 ? request.ipv6Count : undefined,
+    DeleteOnRelease: request.deleteOnRelease,
+    SourceDestCheck: false,
+    Tag: toTagList(request.tags),
+    ClientToken: request.clientToken,
+  };
+}
+
+function filterParameters(filter: EniFilter): CallParameters {
+  return {
+    VpcId: filter.vpcId,
+    InstanceId: filter.instanceId,
+    Type: filter.type,
+    Status: filter.status,
+    Tag: filter.tags === undefined ? undefined : toTagList(filter.tags),
+  };
+}
+
+function place(request: { eniId: string; instanceId: string; trunkEniId?: string | undefined }): CallParameters {
+  return {
+    NetworkInterfaceId: request.eniId,
+    InstanceId: request.instanceId,
+    // Sic: the API's name of the parameter that holds the trunk interface's id.
+    TrunkNetworkInstanceId: request.trunkEniId,
+  };
+}
+
+/** Sorted, so that equal requests are equal on the wire: a client token refuses anything else. */
+function toTagList(tags: Readonly<Record<string, string>>): readonly { Key: string; Value: string }[] {
+  return Object.entries(tags)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([Key, Value]) => ({ Key, Value }));
+}
+
+function isRefusedWith(error: unknown, codes: readonly string[]): boolean {
+  return error instanceof OperatorError && error.cloud !== undefined && codes.includes(error.cloud.code);
+}
+
+/** The interfaces of a DescribeNetworkInterfaces answer. @throws TransientError for an answer of another shape */
+export function toEnis(answer: unknown): readonly Eni[] {
+  const sets = isRecord(answer) ? answer["NetworkInterfaceSets"] : undefined;
+  const list = isRecord(sets) ? sets["NetworkInterfaceSet"] : undefined;
+  if (!Array.isArray(list)) throw malformed("DescribeNetworkInterfaces", "no NetworkInterfaceSets");
+  return list.map((item: unknown) => toEni(item, "DescribeNetworkInterfaces"));
+}
+
+/** One interface in our words. Empty text of the wire is absence. @throws TransientError when it has no id */
+export function toEni(value: unknown, api: ApiName): Eni {
+  const eniId = isRecord(value) ? textOf(value["NetworkInterfaceId"]) : undefined;
+  if (!isRecord(value) || eniId === undefined) throw malformed(api, "an interface without id");
+  const attachment = isRecord(value["Attachment"]) ? value["Attachment"] : {};
+  const type = wordOf(eniTypes, value["Type"]) ?? "Secondary";
+  return {
+    eniId,
+    status: wordOf(eniStatuses, value["Status"]) ?? "Unknown",
+    type,
+    macAddress: textOf(value["MacAddress"]) ?? "",
+    vSwitchId: textOf(value["VSwitchId"]) ?? "",
+    zoneId: textOf(value["ZoneId"]) ?? "",
+    primaryIpv4: textOf(value["PrivateIpAddress"]) ?? "",
+    ipv6s: listIn(value, "Ipv6Sets", "Ipv6Set").flatMap((item) => (isRecord(item) ? textsOf(item["Ipv6Address"]) : [])),
+    securityGroupIds: listIn(value, "SecurityGroupIds", "SecurityGroupId").flatMap(textsOf),
+    tags: toTags(value),
+    ...defined({
+      vpcId: textOf(value["VpcId"]),
+      instanceId: textOf(value["InstanceId"]) ?? textOf(attachment["InstanceId"]),
+      trunkEniId: textOf(attachment["TrunkNetworkInterfaceId"]),
+      resourceGroupId: textOf(value["ResourceGroupId"]),
+      creationTime: textOf(value["CreationTime"]),
+    }),
+    ...defined({
+      deviceIndex: numberOf(attachment["DeviceIndex"]),
+      networkCardIndex: numberOf(attachment["NetworkCardIndex"]),
+    }),
+  };
+}
+
+const eniStatuses: readonly EniStatus[] = ["Available", "Attaching", "InUse", "Detaching", "Deleting"];
+const eniTypes: readonly EniType[] = ["Primary", "Secondary", "Trunk", "Member"];
+
+function wordOf<T extends string>(words: readonly T[], value: unknown): T | undefined {
+  return words.find((word) => word === value);
+}
+
+function toTags(value: Readonly<Record<string, unknown>>): Record<string, string> {
+  const tags: Record<string, string> = {};
+  for (const tag of listIn(value, "Tags", "Tag")) {
+    if (!isRecord(tag)) continue;
+    const key = textOf(tag["TagKey"]) ?? textOf(tag["Key"]);
+    const text = textOf(tag["TagValue"]) ?? textOf(tag["Value"]);
+    if (key !== undefined) tags[key] = text ?? "";
+  }
+  return tags;
+}
+
+/** The wire wraps every list: `Tags: { Tag: [] }`. */
+function listIn(value: Readonly<Record<string, unknown>>, outer: string, inner: string): readonly unknown[] {
+  const wrapper = value[outer];
+  const list = isRecord(wrapper) ? wrapper[inner] : undefined;
+  return Array.isArray(list) ? list : [];
+}
+
+function textsOf(value: unknown): readonly string[] {
+  const text = textOf(value);
+  return text === undefined ? [] : [text];
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
+/** Without the keys that are undefined. */
+function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const kept = { ...value };
+  for (const key of Object.keys(kept)) if (Reflect.get(kept, key) === undefined) Reflect.deleteProperty(kept, key);
+  return kept as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
+function malformed(api: ApiName, what: string): TransientError {
+  return new TransientError("MalformedAnswer", `${api}: ${what} in the answer`, {
+    cloud: { api, code: "MalformedAnswer", outcome: "unknown" },
+  });
+}

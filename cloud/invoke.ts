@@ -1,0 +1,114 @@
+/** One call to the cloud with all that belongs to it: quota, fence, measurement, error class, repetition where it is safe. */
+import type { CallPriority } from "../domain/eni/eni.ts";
+import { TransientError } from "../runtime/errors.ts";
+import type { Clock, Logger, Random } from "../runtime/ports.ts";
+import { CallFailed, type ApiName, type CallParameters, type CloudCall } from "./call.ts";
+import { toOperatorError } from "./error-codes.ts";
+import { abortError, type Limiter } from "./limiter.ts";
+import type { CloudMetrics } from "./metrics.ts";
+
+/** What every call of the cloud layer takes. */
+export interface CallOptions {
+  readonly priority: CallPriority;
+  /** Ends the wait for the quota and for the answer. The effect of a call that was sent may still happen. */
+  readonly signal: AbortSignal;
+  /** Told of every try that was sent: milliseconds that it waited for the quota, and until its answer. */
+  readonly onTiming?: (timing: {
+    readonly api: string;
+    readonly limiterWaitMs: number;
+    readonly callMs: number;
+  }) => void;
+}
+
+/** How an API may be called. */
+export interface CallManner {
+  /** Changes the cloud: only the holder of the lease sends it. */
+  readonly mutates: boolean;
+  /** Harmless to repeat after a lost answer: a read, or a call with a client token. */
+  readonly repeats: boolean;
+}
+
+export type Invoke = (
+  api: ApiName,
+  manner: CallManner,
+  parameters: ParametersAtStart,
+  options: CallOptions,
+) => Promise<unknown>;
+
+/** The parameters, or a function that makes them when the call starts (wall clock, milliseconds); undefined: do not send. */
+export type ParametersAtStart = CallParameters | ((startedAtMs: number) => CallParameters | undefined);
+
+export interface InvokeDeps {
+  readonly call: CloudCall;
+  readonly limiter: Limiter;
+  readonly metrics: CloudMetrics;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Throws when the lease is not held. */
+  readonly fence: { assertHeld(): void };
+}
+
+const tries = 3;
+const firstBackoffMs = 200;
+const longestBackoffMs = 2_000;
+
+/**
+ * Makes the function that all methods go through. It @throws the classes of runtime/errors.ts with `cloud` set,
+ * FencedError before a change without the lease, AbortError when the signal aborts.
+ */
+export function createInvoke(deps: InvokeDeps): Invoke {
+  return async (api, manner, parameters, options) => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await invokeOnce(deps, api, manner, parameters, options);
+      } catch (error) {
+        if (!manner.repeats || attempt >= tries || !(error instanceof TransientError)) throw error;
+        // Equal jitter: half of the step is certain, so that a failing cloud is not hit at once.
+        const stepMs = Math.min(longestBackoffMs, firstBackoffMs * 4 ** (attempt - 1) * 2);
+        await deps.clock.sleep(stepMs / 2 + (stepMs / 2) * deps.random(), options.signal);
+      }
+    }
+  };
+}
+
+function invokeOnce(
+  deps: InvokeDeps,
+  api: ApiName,
+  manner: CallManner,
+  parameters: ParametersAtStart,
+  options: CallOptions,
+): Promise<unknown> {
+  return deps.limiter.run(api, options, async ({ startedAtMs, waitedMs }) => {
+    if (manner.mutates) deps.fence.assertHeld();
+    const toSend = typeof parameters === "function" ? parameters(startedAtMs) : parameters;
+    if (toSend === undefined) return undefined;
+    const sentAt = deps.clock.monotonic();
+    const answered = (isError: boolean) => {
+      const callMs = deps.clock.monotonic() - sentAt;
+      deps.metrics.called(api, callMs, isError);
+      options.onTiming?.({ api, limiterWaitMs: waitedMs, callMs });
+      return callMs;
+    };
+    try {
+      const answer = await orAborted(deps.call(api, toSend, options.signal), options.signal);
+      deps.logger.debug("cloud call", { api, durationMs: answered(false) });
+      return answer;
+    } catch (error) {
+      const durationMs = answered(true);
+      if (!(error instanceof CallFailed)) throw error;
+      deps.logger.debug("cloud call failed", { api, durationMs, code: error.code, requestId: error.requestId });
+      throw toOperatorError(api, error, deps.clock.now(), (code) => deps.metrics.unknownCode(code));
+    }
+  });
+}
+
+/** The answer, or AbortError as soon as the signal aborts; an answer that comes later is dropped. */
+function orAborted(answer: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(abortError(signal));
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

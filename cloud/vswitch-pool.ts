@@ -1,0 +1,210 @@
+/** Remembers vSwitches and how many of their addresses are free, our own use included. */
+import type { VSwitch } from "../domain/vswitch/vswitch.ts";
+import { OperatorError, TransientError, WaitingError } from "../runtime/errors.ts";
+import type { Clock } from "../runtime/ports.ts";
+import { isRecord, textOf } from "./call.ts";
+import { abortError } from "./limiter.ts";
+import type { Invoke } from "./invoke.ts";
+
+/** A vSwitch that could not be read, and why. */
+export interface UnreadVSwitch {
+  readonly vSwitchId: string;
+  readonly error: "NotFound" | OperatorError;
+}
+
+export interface VSwitchPool {
+  /**
+   * One result per id, in the order asked. From the cache while it is fresh; concurrent readers of an id share one call.
+   * Never rejects but for AbortError: an id that cannot be read says so in its place.
+   */
+  get(ids: readonly string[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]>;
+  /** We use one more address of it. */
+  taken(vSwitchId: string): void;
+  /** We gave one address back. */
+  returned(vSwitchId: string): void;
+  /** The cloud refused an interface for lack of addresses: nobody tries it until a later read shows free ones. */
+  exhausted(vSwitchId: string): void;
+  isExhausted(vSwitchId: string): boolean;
+  /** Re-reads the exhausted ones, each at most every 5 s, and returns the ids that have addresses again. */
+  refreshExhausted(signal: AbortSignal): Promise<readonly string[]>;
+}
+
+export interface VSwitchPoolOptions {
+  readonly invoke: Invoke;
+  readonly clock: Clock;
+  readonly regionId: string;
+  /** Milliseconds that a read stays fresh. @default 1_200_000 (20 min). Source: config `vSwitchCacheTTL`. */
+  readonly ttlMs?: number;
+  /** vSwitches remembered; the least recently read goes first. @default 1_000. Source: config `vSwitchPoolSize`. */
+  readonly size?: number;
+}
+
+/** Free counts of the cloud lag, so an exhausted vSwitch is not re-read at each chance. */
+const exhaustedRereadMs = 5_000;
+/** A missing vSwitch may be created at any time; a repair of the PodNetworking should not wait for the cache. */
+const missingTtlMs = 30_000;
+
+interface Entry {
+  vSwitch: VSwitch | undefined;
+  readAtMs: number;
+}
+
+export class CachedVSwitchPool implements VSwitchPool {
+  readonly #options: VSwitchPoolOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Id to the last read after the refusal (or the refusal itself), milliseconds since the epoch. */
+  readonly #exhausted = new Map<string, number>();
+  readonly #reading = new Map<string, Promise<VSwitch | UnreadVSwitch>>();
+  readonly #stopped = new AbortController();
+
+  constructor(options: VSwitchPoolOptions) {
+    this.#options = options;
+  }
+
+  async get(ids: readonly string[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]> {
+    if (signal.aborted) throw abortError(signal);
+    // The reads are shared, so one caller's signal ends its own wait only.
+    let abort: (() => void) | undefined;
+    const aborted = new Promise<never>((_, reject) => {
+      abort = () => reject(abortError(signal));
+      signal.addEventListener("abort", abort, { once: true });
+    });
+    try {
+      return await Promise.race([Promise.all(ids.map((id) => this.#fresh(id) ?? this.#read(id))), aborted]);
+    } finally {
+      if (abort !== undefined) signal.removeEventListener("abort", abort);
+    }
+  }
+
+  taken(vSwitchId: string): void {
+    this.#adjust(vSwitchId, -1);
+  }
+
+  returned(vSwitchId: string): void {
+    this.#adjust(vSwitchId, 1);
+  }
+
+  exhausted(vSwitchId: string): void {
+    this.#exhausted.set(vSwitchId, this.#options.clock.now());
+  }
+
+  isExhausted(vSwitchId: string): boolean {
+    return this.#exhausted.has(vSwitchId);
+  }
+
+  async refreshExhausted(signal: AbortSignal): Promise<readonly string[]> {
+    const nowMs = this.#options.clock.now();
+    const due = [...this.#exhausted].filter(([, readAtMs]) => nowMs - readAtMs >= exhaustedRereadMs).map(([id]) => id);
+    for (const id of due) {
+      this.#exhausted.set(id, nowMs);
+      this.#entries.delete(id);
+    }
+    const results = await this.get(due, signal);
+    const regained = results.filter((result) => !("error" in result) && this.#countOf(result.vSwitchId) > 0);
+    const ids = regained.map((result) => result.vSwitchId);
+    for (const id of ids) this.#exhausted.delete(id);
+    return ids;
+  }
+
+  /** Ends shared reads. */
+  close(): void {
+    this.#stopped.abort();
+  }
+
+  #fresh(id: string): VSwitch | UnreadVSwitch | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return undefined;
+    const ttlMs = entry.vSwitch === undefined ? missingTtlMs : (this.#options.ttlMs ?? 1_200_000);
+    if (this.#options.clock.now() - entry.readAtMs >= ttlMs) return undefined;
+    // Re-inserted, so that the map's order is the order of use.
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
+    return this.#view(id, entry);
+  }
+
+  #view(id: string, entry: Entry): VSwitch | UnreadVSwitch {
+    if (entry.vSwitch === undefined) return { vSwitchId: id, error: "NotFound" };
+    if (!this.#exhausted.has(id)) return entry.vSwitch;
+    return { ...entry.vSwitch, freeIpv4Count: 0, isExhausted: true };
+  }
+
+  #read(id: string): Promise<VSwitch | UnreadVSwitch> {
+    const running = this.#reading.get(id);
+    if (running !== undefined) return running;
+    const reading = this.#readNow(id).finally(() => this.#reading.delete(id));
+    this.#reading.set(id, reading);
+    return reading;
+  }
+
+  async #readNow(id: string): Promise<VSwitch | UnreadVSwitch> {
+    try {
+      const answer = await this.#options.invoke(
+        "DescribeVSwitches",
+        { mutates: false, repeats: true },
+        // One id a call: the API documents no list.
+        { RegionId: this.#options.regionId, VSwitchId: id },
+        { priority: "bind", signal: this.#stopped.signal },
+      );
+      const entry = { vSwitch: findVSwitch(answer, id), readAtMs: this.#options.clock.now() };
+      this.#keep(id, entry);
+      return this.#view(id, entry);
+    } catch (error) {
+      if (isNotFound(error)) {
+        this.#keep(id, { vSwitch: undefined, readAtMs: this.#options.clock.now() });
+        return { vSwitchId: id, error: "NotFound" };
+      }
+      if (error instanceof OperatorError) return { vSwitchId: id, error };
+      return {
+        vSwitchId: id,
+        error: new WaitingError("Stopping", `vSwitch ${id} was not read`, 1_000, { cause: error }),
+      };
+    }
+  }
+
+  #keep(id: string, entry: Entry): void {
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined && this.#entries.size > (this.#options.size ?? 1_000)) this.#entries.delete(oldest);
+  }
+
+  #adjust(id: string, by: number): void {
+    const entry = this.#entries.get(id);
+    if (entry?.vSwitch === undefined) return;
+    entry.vSwitch = { ...entry.vSwitch, freeIpv4Count: Math.max(0, entry.vSwitch.freeIpv4Count + by) };
+  }
+
+  #countOf(id: string): number {
+    return this.#entries.get(id)?.vSwitch?.freeIpv4Count ?? 0;
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof OperatorError && error.reason === "VSwitchNotFound";
+}
+
+/** @throws TransientError for an answer of another shape */
+function findVSwitch(answer: unknown, id: string): VSwitch | undefined {
+  const wrapper = isRecord(answer) ? answer["VSwitches"] : undefined;
+  const list: unknown = isRecord(wrapper) ? wrapper["VSwitch"] : undefined;
+  if (!Array.isArray(list)) {
+    throw new TransientError("MalformedAnswer", "DescribeVSwitches: no VSwitches in the answer", {
+      cloud: { api: "DescribeVSwitches", code: "MalformedAnswer", outcome: "unknown" },
+    });
+  }
+  const found: unknown = list.find((item: unknown) => isRecord(item) && item["VSwitchId"] === id);
+  return isRecord(found) ? toVSwitch(found, id) : undefined;
+}
+
+function toVSwitch(value: Readonly<Record<string, unknown>>, id: string): VSwitch {
+  const count = value["AvailableIpAddressCount"];
+  return {
+    vSwitchId: id,
+    vpcId: textOf(value["VpcId"]) ?? "",
+    zoneId: textOf(value["ZoneId"]) ?? "",
+    ipv4Cidr: textOf(value["CidrBlock"]) ?? "",
+    ipv6Cidr: textOf(value["Ipv6CidrBlock"]) ?? "",
+    freeIpv4Count: typeof count === "number" ? count : 0,
+    isExhausted: false,
+  };
+}
