@@ -1,19 +1,8 @@
 /** Kubernetes conditions: set one without disturbing the rest, and without a write when nothing changed. */
 
-/** One observation about an object. Source: `metav1.Condition`; CR path `.status.conditions[]` of every kind. */
-export interface Condition {
-  /** CamelCase, unique within the object, for instance `Ready`. */
-  readonly type: string;
-  readonly status: "True" | "False" | "Unknown";
-  /** CamelCase, from the closed list of the kind's `conditions.ts`. */
-  readonly reason: string;
-  /** For people. Stable: no timestamps, lists sorted. */
-  readonly message: string;
-  /** `metadata.generation` that the observation was made at. */
-  readonly observedGeneration?: number;
-  /** RFC 3339, UTC, whole seconds. When `status` last changed. */
-  readonly lastTransitionTime: string;
-}
+import type { Condition } from "../../crds/v1beta1/condition.ts";
+
+export type { Condition } from "../../crds/v1beta1/condition.ts";
 
 /** What a controller says; {@link setCondition} adds the time. */
 export type NextCondition = Omit<Condition, "lastTransitionTime">;

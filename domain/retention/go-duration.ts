@@ -20,14 +20,14 @@ const largestMs = 9_223_372_036_854.775;
  * (`30`) is refused, as there. The result may be negative and may be a fraction of a millisecond.
  */
 export function parseGoDuration(text: string): number | undefined {
-  const match = /^([+-]?)(.+)$/s.exec(text);
-  if (match === null) return undefined;
-  const sign = match[1] === "-" ? -1 : 1;
-  const body = match[2] ?? "";
+  const sign = text.startsWith("-") ? -1 : 1;
+  const body = text.replace(/^[+-]/, "");
   if (body === "0") return 0;
   if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(body)) return undefined;
-  let ms = 0;
-  for (const [, number = "", unit = ""] of body.matchAll(/([\d.]+)([a-zµμ]+)/g))
-    ms += Number(number) * (unitMs[unit] ?? 0);
+  const ms = [...body.matchAll(/([\d.]+)([a-zµμ]+)/g)].reduce((sum, part) => sum + toMs(part), 0);
   return ms > largestMs ? undefined : sign * ms;
+}
+
+function toMs([, number, unit]: RegExpExecArray): number {
+  return Number(number) * (unitMs[unit ?? ""] ?? 0);
 }

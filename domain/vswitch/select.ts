@@ -24,7 +24,10 @@ export interface VSwitchShortage {
   readonly message: string;
 }
 
-type Fault = { readonly kind: "missing" | "misplaced" | "full"; readonly text: string };
+interface Fault {
+  readonly kind: "missing" | "misplaced" | "full";
+  readonly text: string;
+}
 
 /**
  * Chooses a vSwitch of the zone that has free addresses: the first in order, a random one, or the one with the most.

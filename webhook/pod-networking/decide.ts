@@ -1,0 +1,64 @@
+/** Decides what admission does with one PodNetworking: cluster defaults for what it leaves out, and refusal of what cannot work. */
+import { maxSecurityGroups } from "../../domain/pod-network/eni-config.ts";
+import type { EniConfig } from "../../domain/pod-network/eni-config.ts";
+import { findPlaneSelectorProblem, hasSelector } from "../../domain/pod-network/plane.ts";
+import type { Plane } from "../../domain/pod-network/plane.ts";
+import { parseGoDuration } from "../../domain/retention/go-duration.ts";
+
+/** True when the plane leaves something to the cluster's defaults. */
+export function planeNeedsDefaults({ spec }: Plane): boolean {
+  return (spec?.vSwitchOptions ?? []).length === 0 || (spec?.securityGroupIDs ?? []).length === 0;
+}
+
+/**
+ * The plane with empty `vSwitchOptions` and `securityGroupIDs` filled from eni-config; the same object when nothing is
+ * filled. `defaults` is undefined when the cluster has no eni-config: validation then names what is missing.
+ */
+export function defaultPlane<P extends Plane>(plane: P, defaults: EniConfig | undefined): P {
+  if (defaults === undefined || !planeNeedsDefaults(plane)) return plane;
+  const { vSwitchOptions, securityGroupIDs } = plane.spec ?? {};
+  return {
+    ...plane,
+    spec: {
+      ...plane.spec,
+      vSwitchOptions: isEmpty(vSwitchOptions) ? defaults.vSwitchIds : vSwitchOptions,
+      securityGroupIDs: isEmpty(securityGroupIDs) ? defaults.securityGroupIds : securityGroupIDs,
+    },
+  };
+}
+
+/**
+ * The first rule that the plane breaks, in the published order and words; undefined when it may be stored.
+ *
+ * Refused here and not by the published program: a negative `releaseAfter` (its collector then keeps the address for ever), a
+ * malformed `releaseAfter` without a strategy, and a selector that no label can satisfy because it is malformed.
+ * @param isResourceInjected configuration `enableWebhookInjectResource`
+ */
+export function findPlaneFault(plane: Plane, isResourceInjected: boolean): string | undefined {
+  // Without injection the user writes the resource, and only a selector tells which pods that concerns.
+  if (!isResourceInjected && !hasSelector(plane) && hasChosenEniType(plane)) {
+    return "attachType must be default when podSelector and namespaceSelector are not set";
+  }
+  const { vSwitchOptions, securityGroupIDs, allocationType } = plane.spec ?? {};
+  if (isEmpty(vSwitchOptions)) return "vSwitchOptions is not set";
+  if (isEmpty(securityGroupIDs)) return "security group is not set";
+  if (securityGroupIDs.length > maxSecurityGroups) return "security group can not more than 10";
+  return findRetentionFault(allocationType) ?? findPlaneSelectorProblem(plane);
+}
+
+function hasChosenEniType({ spec }: Plane): boolean {
+  return spec?.eniOptions?.eniType === "ENI" || spec?.eniOptions?.eniType === "Trunk";
+}
+
+function findRetentionFault(allocationType: NonNullable<Plane["spec"]>["allocationType"]): string | undefined {
+  const { releaseStrategy = "", releaseAfter = "" } = allocationType ?? {};
+  if (releaseStrategy === "Never") {
+    return releaseAfter === "" ? undefined : "releaseAfter must be empty when releaseStrategy is never";
+  }
+  if (releaseStrategy === "" && releaseAfter === "") return undefined;
+  return (parseGoDuration(releaseAfter) ?? -1) < 0 ? `invalid releaseAfter ${releaseAfter}` : undefined;
+}
+
+function isEmpty(list: readonly string[] | null | undefined): list is null | undefined | readonly [] {
+  return list === null || list === undefined || list.length === 0;
+}

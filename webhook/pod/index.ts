@@ -1,0 +1,107 @@
+/** Admission of pods: reads what decides, decides, and turns the decision into an answer. */
+import { createPatch } from "rfc6902";
+import { group, version } from "../../crds/v1beta1/names.ts";
+import type { EniConfig } from "../../domain/pod-network/eni-config.ts";
+import type { Plane } from "../../domain/pod-network/plane.ts";
+import type { KubeObject, Lister, Recorder } from "../../runtime/ports.ts";
+import { keyOf } from "../../runtime/reconcile.ts";
+import { allowed, denied, isJsonObject, undecodable } from "../admission.ts";
+import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from "../admission.ts";
+import { decidePod } from "./decide.ts";
+import type { PodAdmissionConfig, PodDecision, PodEniRecord } from "./decide.ts";
+import type { PodManifest, StringMap } from "./manifest.ts";
+
+export interface PodAdmissionDeps {
+  readonly planes: Pick<Lister<Plane>, "list">;
+  readonly podEnis: Pick<Lister<PodEniRecord>, "get">;
+  readonly namespaces: {
+    readonly lister: Pick<Lister<KubeObject>, "get">;
+    /** Asked when the cache does not have it yet: a namespace and its first pods often come in one `kubectl apply`. */
+    readonly getLive: (name: string, signal: AbortSignal) => Promise<KubeObject | undefined>;
+  };
+  /** Undefined when the cluster has no eni-config. @throws Error when it cannot be read */
+  readonly eniConfig: { get(signal: AbortSignal): Promise<EniConfig | undefined> };
+  readonly recorder: Recorder;
+  readonly config: PodAdmissionConfig;
+}
+
+/** The handler of `/mutating` for pods. */
+export function createPodAdmission(deps: PodAdmissionDeps): AdmissionHandler {
+  return async (request, signal) => {
+    const pod = toManifest(request);
+    if (pod === undefined) return undecodable("the object is not a Pod");
+    const decision = await decideWithReads(deps, pod, request, signal);
+    if (decision.type === "mutate" && decision.overlapping !== undefined && !request.dryRun) {
+      reportOverlap(deps, decision.overlapping);
+    }
+    return toAnswer(request.object, decision);
+  };
+}
+
+/** The pod with the namespace of the request, which the API server fills in only on the way to storage. */
+function toManifest({ object }: AdmissionRequest): PodManifest | undefined {
+  return isPod(object) ? object : undefined;
+}
+
+/** The API server checks the types of built-in kinds before it asks; only the shape that the types rest on is checked. */
+function isPod(object: unknown): object is PodManifest {
+  return isJsonObject(object) && isJsonObject(object["metadata"]) && isJsonObject(object["spec"]);
+}
+
+async function decideWithReads(
+  deps: PodAdmissionDeps,
+  pod: PodManifest,
+  request: AdmissionRequest,
+  signal: AbortSignal,
+): Promise<PodDecision> {
+  const namespace = pod.metadata.namespace ?? request.namespace;
+  const name = pod.metadata.name ?? request.name;
+  const planes = deps.planes.list();
+  const admission = {
+    pod,
+    planes,
+    // Without a plane no selector can match, and the namespace need not be known.
+    namespaceLabels: planes.length === 0 ? {} : await readNamespaceLabels(deps, namespace, signal),
+    podEni: name === "" ? undefined : deps.podEnis.get(keyOf({ namespace, name })),
+    eniConfig: undefined,
+    config: deps.config,
+  };
+  const decision = decidePod(admission);
+  if (decision.type !== "needsEniConfig") return decision;
+  const eniConfig = await deps.eniConfig.get(signal);
+  if (eniConfig === undefined) throw new Error("ConfigMap kube-system/eni-config does not exist");
+  return decidePod({ ...admission, eniConfig });
+}
+
+async function readNamespaceLabels(deps: PodAdmissionDeps, name: string, signal: AbortSignal): Promise<StringMap> {
+  const namespace = deps.namespaces.lister.get(name) ?? (await deps.namespaces.getLive(name, signal));
+  if (namespace === undefined) throw new Error(`namespace ${name} does not exist`);
+  return namespace.metadata.labels ?? {};
+}
+
+function toAnswer(object: unknown, decision: PodDecision): AdmissionAnswer {
+  switch (decision.type) {
+    case "allow":
+      return allowed(decision.message);
+    case "deny":
+      return denied(decision.message);
+    case "needsEniConfig":
+      throw new Error("the pod needs eni-config and got it");
+    case "mutate":
+      return { ...allowed(), patch: createPatch(object, decision.pod), warnings: decision.warnings };
+  }
+}
+
+/** One event on each plane. The note is the same for every pod, so that the recorder folds a burst into one. */
+function reportOverlap(deps: PodAdmissionDeps, names: readonly string[]): void {
+  for (const plane of deps.planes.list().filter(({ metadata }) => names.includes(metadata.name))) {
+    const { name } = plane.metadata;
+    deps.recorder.event({
+      regarding: { apiVersion: `${group}/${version}`, kind: "PodNetworking", name },
+      type: "Warning",
+      reason: "OverlappingPodNetworking",
+      action: "AdmitPod",
+      note: `PodNetworkings ${names.join(", ")} match the same pods; ${names[0] ?? ""} is used because it is the oldest`,
+    });
+  }
+}
