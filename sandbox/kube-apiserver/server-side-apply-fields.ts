@@ -2,9 +2,8 @@
  * Sets of fields in the encoding of `metadata.managedFields[].fieldsV1`: `f:<field>`, `k:{…}` and `v:…` for list items, and
  * `.` for the place itself where it has members below. `{}` is a member without members below it. Values are never changed.
  */
+import { isObject, jsonEquals, type JsonObject } from "./kube-json.ts";
 import { itemElement, type FieldType } from "./server-side-apply-types.ts";
-import { isObject, type KubeJson } from "./structural-schema-types.ts";
-import { deepEqual } from "./structural-schema-validate.ts";
 
 export interface FieldSet {
   readonly [element: string]: FieldSet;
@@ -76,7 +75,7 @@ export function intersection(left: FieldSet | undefined, right: FieldSet | undef
 
 /** True for equal sets. */
 export function equalSets(left: FieldSet | undefined, right: FieldSet | undefined): boolean {
-  return deepEqual(left, right);
+  return jsonEquals(left, right);
 }
 
 /** The members of a set as paths like `.spec.containers[name="a"].image`, in their order. */
@@ -116,7 +115,7 @@ function unowned(depth: number, key: string, inMetadata: boolean): boolean {
 }
 
 /** The fields that an applied configuration sets. */
-export function appliedFields(type: FieldType, object: KubeJson): FieldSet | undefined {
+export function appliedFields(type: FieldType, object: JsonObject): FieldSet | undefined {
   const result: Building = {};
   for (const key in object) {
     if (unowned(0, key, false)) continue;
@@ -163,15 +162,15 @@ export interface Comparison {
 const same: Comparison = { changed: undefined, removed: undefined };
 
 /** Compares two versions of an object. Parts that are the same in memory cost nothing. */
-export function compare(type: FieldType, before: KubeJson, after: KubeJson): Comparison {
+export function compare(type: FieldType, before: JsonObject, after: JsonObject): Comparison {
   return compareObjects(type, before, after, 0, false);
 }
 
 /** Places of an object that always exist in the server's memory, so that nobody owns the place itself. */
 function compareObjects(
   type: FieldType,
-  before: KubeJson,
-  after: KubeJson,
+  before: JsonObject,
+  after: JsonObject,
   depth: number,
   inMetadata: boolean,
 ): Comparison {
@@ -193,7 +192,7 @@ function compareObjects(
   return { changed: isEmpty(changed) ? undefined : changed, removed: isEmpty(removed) ? undefined : removed };
 }
 
-function fieldsOf(value: unknown): KubeJson {
+function fieldsOf(value: unknown): JsonObject {
   return isObject(value) ? value : {};
 }
 
@@ -209,7 +208,7 @@ function compareValues(type: FieldType, before: unknown, after: unknown): Compar
     return compareLists(type, before, after);
   }
   if (isObject(before) && isObject(after) && !type.atomicMap) return compareObjects(type, before, after, 2, false);
-  if (deepEqual(before, after)) return same;
+  if (jsonEquals(before, after)) return same;
   return { changed: leaf, removed: withoutRoot(allFields(type, before)) };
 }
 

@@ -1,8 +1,7 @@
 /** The values of server-side apply: merging an applied configuration into an object, and removing given-up fields. */
-import type { KubeJson } from "./kube-json.ts";
+import { isObject, type KubeJson } from "./kube-json.ts";
 import type { FieldSet } from "./server-side-apply-fields.ts";
 import { itemElement, type FieldType } from "./server-side-apply-types.ts";
-import { isObject } from "./structural-schema-types.ts";
 
 /**
  * The live object with the applied configuration merged into it. `keepNull`: an applied null stays (custom resources, whose
@@ -39,7 +38,12 @@ function mergeValue(options: Options, type: FieldType, live: unknown, applied: u
 }
 
 /** The applied order holds for the applied items; live-only items keep their places before the applied ones they preceded. */
-function mergeItems(options: Options, type: FieldType, live: readonly unknown[], applied: readonly unknown[]): unknown[] {
+function mergeItems(
+  options: Options,
+  type: FieldType,
+  live: readonly unknown[],
+  applied: readonly unknown[],
+): unknown[] {
   const liveByElement = new Map(live.map((item) => [itemElement(type, item), item]));
   const pending = applied.map((item) => itemElement(type, item));
   const wanted = new Set(pending);

@@ -2,7 +2,8 @@
  * How the lists and maps of an object are merged and owned: from the structural schema of a custom resource, or for
  * built-in kinds from a table by field name (`x-kubernetes-list-type`, `-list-map-keys`, `-map-type` of the published OpenAPI).
  */
-import { fieldSchema, isObject, type JsonSchema } from "./structural-schema-types.ts";
+import { isObject } from "./kube-json.ts";
+import { fieldSchema, type JsonSchema } from "./structural-schema-types.ts";
 
 export interface FieldType {
   /** `atomic`: owned as a whole. `set`: by value. `map`: by key fields. Only matters where the value is a list. */

@@ -2,12 +2,21 @@
  * Who owns which field: server-side apply (`application/apply-patch+yaml`) and the bookkeeping of every other write in
  * `metadata.managedFields`. Source: Kubernetes documentation, "Server-Side Apply". Pure; inputs are never changed.
  */
-import type { KubeJson, ManagedFieldsEntry } from "./kube-json.ts";
-import { compare, appliedFields, difference, equalSets, exclusive, intersection, pathsOf, union } from "./server-side-apply-fields.ts";
+import { isObject, type KubeJson, type ManagedFieldsEntry } from "./kube-json.ts";
+import {
+  compare,
+  appliedFields,
+  difference,
+  equalSets,
+  exclusive,
+  intersection,
+  pathsOf,
+  union,
+} from "./server-side-apply-fields.ts";
 import type { FieldSet } from "./server-side-apply-fields.ts";
 import { mergeApplied, removeFields } from "./server-side-apply-merge.ts";
 import { objectType, type FieldType } from "./server-side-apply-types.ts";
-import { isObject, type JsonSchema } from "./structural-schema-types.ts";
+import type { JsonSchema } from "./structural-schema-types.ts";
 
 export interface ApplyConflict {
   /** Name of the manager that owns the field. */
@@ -82,7 +91,10 @@ export function applyPatch(input: ApplyInput): ApplyResult {
   const kept = others.map((owner) => without(owner, changed, removed));
   const unchanged = equalSets(mine?.set, set) && changed === undefined && removed === undefined;
   const time = unchanged ? mine?.entry.time : input.nowIso;
-  return { object: withOwners(merged, [...kept, { entry: { ...identity, time: time ?? input.nowIso }, set }]), conflicts };
+  return {
+    object: withOwners(merged, [...kept, { entry: { ...identity, time: time ?? input.nowIso }, set }]),
+    conflicts,
+  };
 }
 
 /** What the manager owned and gives up; the places that somebody still needs are left out. */
@@ -131,7 +143,11 @@ export function conflictMessage(conflicts: readonly ApplyConflict[]): string {
 function bare({ apiVersion, kind, metadata }: KubeJson): KubeJson {
   const { name, namespace } = metadata ?? {};
   const known = { ...(name === undefined ? {} : { name }), ...(namespace === undefined ? {} : { namespace }) };
-  return { ...(apiVersion === undefined ? {} : { apiVersion }), ...(kind === undefined ? {} : { kind }), metadata: known };
+  return {
+    ...(apiVersion === undefined ? {} : { apiVersion }),
+    ...(kind === undefined ? {} : { kind }),
+    metadata: known,
+  };
 }
 
 function managedFieldsOf(object: KubeJson): readonly ManagedFieldsEntry[] {

@@ -2,8 +2,8 @@
  * Strategic merge patch (`application/strategic-merge-patch+json`) of built-in kinds: a JSON merge patch in which some
  * lists are merged by a key. Pure; neither input is changed. Custom resources do not have it (the server answers 415).
  */
+import { isObject, type KubeJson } from "./kube-json.ts";
 import { mergeKeyOf, type GroupKind } from "./strategic-merge-keys.ts";
-import { isObject, type KubeJson } from "./structural-schema-types.ts";
 
 const deleteFromList = "$deleteFromPrimitiveList/";
 const setElementOrder = "$setElementOrder/";

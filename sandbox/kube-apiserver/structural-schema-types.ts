@@ -1,8 +1,5 @@
 /** The vocabulary of structural schemas, shared by the modules that read them. */
 
-/** A JSON object as it is on the wire. */
-export type KubeJson = Record<string, unknown>;
-
 /** One rule of `x-kubernetes-validations`, in the Common Expression Language. */
 export interface ValidationRule {
   readonly rule: string;
@@ -49,11 +46,6 @@ export interface JsonSchema {
   readonly "x-kubernetes-list-map-keys"?: readonly string[];
   readonly "x-kubernetes-map-type"?: "granular" | "atomic";
   readonly "x-kubernetes-validations"?: readonly ValidationRule[];
-}
-
-/** True for a JSON object: neither null nor an array. */
-export function isObject(value: unknown): value is KubeJson {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The schema of the values that `properties` does not name; undefined when there is none. */

@@ -3,7 +3,8 @@
  * RegExp with the `u` flag where the real one uses RE2: the same for every pattern that both accept.
  */
 import { isKnownFormat, matchesFormat } from "./structural-schema-formats.ts";
-import { fieldSchema, isObject, type JsonSchema, type KubeJson } from "./structural-schema-types.ts";
+import { isObject, jsonEquals, type JsonObject } from "./kube-json.ts";
+import { fieldSchema, type JsonSchema } from "./structural-schema-types.ts";
 
 /** The `reason` of a cause in a Status of reason Invalid. */
 export type FieldErrorType =
@@ -66,7 +67,7 @@ function invalid(node: Node, text: string): void {
 
 function validateNode(node: Node): void {
   const { schema, value, old } = node;
-  if (old !== undefined && deepEqual(old, value)) return;
+  if (old !== undefined && jsonEquals(old, value)) return;
   if (value === null && schema.nullable === true) return;
   if (!checkType(node)) return;
   checkEnum(node);
@@ -88,7 +89,8 @@ function typeOf(value: unknown): string {
 
 function checkType(node: Node): boolean {
   const { schema, value, path } = node;
-  const types = schema["x-kubernetes-int-or-string"] === true ? ["integer", "string"] : schema.type ? [schema.type] : [];
+  const types =
+    schema["x-kubernetes-int-or-string"] === true ? ["integer", "string"] : schema.type ? [schema.type] : [];
   const actual = typeOf(value);
   if (types.length === 0 || types.includes(actual) || (actual === "integer" && types.includes("number"))) return true;
   const text = `${path} in body must be of type ${types.join(",")}: ${JSON.stringify(actual)}`;
@@ -98,7 +100,7 @@ function checkType(node: Node): boolean {
 
 function checkEnum(node: Node): void {
   const allowed = node.schema.enum;
-  if (allowed === undefined || allowed.some((candidate) => deepEqual(candidate, node.value))) return;
+  if (allowed === undefined || allowed.some((candidate) => jsonEquals(candidate, node.value))) return;
   const quoted = allowed.map((value) => JSON.stringify(typeof value === "string" ? value : JSON.stringify(value)));
   const text = `Unsupported value: ${quoteValue(node.value)}: supported values: ${quoted.join(", ")}`;
   report(node, "FieldValueNotSupported", text);
@@ -115,7 +117,11 @@ function checkString(node: Node, value: string): void {
   const { minLength, maxLength, pattern } = node.schema;
   const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length;
   if (maxLength !== undefined && length > maxLength) {
-    report(node, "FieldValueTooLong", `Too long: may not be more than ${maxLength} ${maxLength === 1 ? "byte" : "bytes"}`);
+    report(
+      node,
+      "FieldValueTooLong",
+      `Too long: may not be more than ${maxLength} ${maxLength === 1 ? "byte" : "bytes"}`,
+    );
   }
   if (minLength !== undefined && length < minLength) invalid(node, `should be at least ${minLength} chars long`);
   if (pattern !== undefined && !compiled(pattern).test(value)) invalid(node, `should match '${pattern}'`);
@@ -177,7 +183,7 @@ function stableKey(value: unknown): string {
 }
 
 /** The identity of an item of a list of type `map`: its key fields, with the defaults of absent ones. */
-function itemKey(schema: JsonSchema, item: unknown): KubeJson {
+function itemKey(schema: JsonSchema, item: unknown): JsonObject {
   const keys = schema["x-kubernetes-list-map-keys"] ?? [];
   const source = isObject(item) ? item : {};
   return Object.fromEntries(
@@ -196,7 +202,11 @@ function checkListType(node: Node, value: readonly unknown[]): void {
     const identity = listType === "set" ? item : itemKey(node.schema, item);
     const key = stableKey(identity);
     if (seen.has(key)) {
-      report({ ...node, path: `${node.path}[${index}]` }, "FieldValueDuplicate", `Duplicate value: ${quoteValue(identity)}`);
+      report(
+        { ...node, path: `${node.path}[${index}]` },
+        "FieldValueDuplicate",
+        `Duplicate value: ${quoteValue(identity)}`,
+      );
     }
     seen.add(key);
   }
@@ -211,7 +221,7 @@ function oldItems(node: Node): (item: unknown) => unknown {
   return (item) => byKey.get(keyOf(item));
 }
 
-function checkObject(node: Node, value: KubeJson): void {
+function checkObject(node: Node, value: JsonObject): void {
   const { required, minProperties, maxProperties } = node.schema;
   const count = Object.keys(value).length;
   if (minProperties !== undefined && count < minProperties) {
@@ -219,7 +229,8 @@ function checkObject(node: Node, value: KubeJson): void {
   }
   if (maxProperties !== undefined && count > maxProperties) tooMany(node, count, maxProperties);
   for (const key of required ?? []) {
-    if (!Object.hasOwn(value, key)) report({ ...node, path: childPath(node, key) }, "FieldValueRequired", "Required value");
+    if (!Object.hasOwn(value, key))
+      report({ ...node, path: childPath(node, key) }, "FieldValueRequired", "Required value");
   }
   if (node.schema["x-kubernetes-embedded-resource"] === true) checkEmbedded(node, value);
   for (const [key, field] of Object.entries(value)) checkField(node, key, field);
@@ -237,7 +248,7 @@ function childPath(node: Node, key: string): string {
   return node.path === "" ? key : `${node.path}.${key}`;
 }
 
-function checkEmbedded(node: Node, value: KubeJson): void {
+function checkEmbedded(node: Node, value: JsonObject): void {
   for (const key of ["apiVersion", "kind"]) {
     if (value[key] === undefined || value[key] === "") {
       report({ ...node, path: childPath(node, key) }, "FieldValueRequired", "Required value: must not be empty");
@@ -273,17 +284,3 @@ const combinators: readonly Check[] = [
     if (not !== undefined && accepts(node, not)) invalid(node, "must not validate the schema (not)");
   },
 ];
-
-/** Equality of JSON values; the order of fields does not matter. */
-export function deepEqual(left: unknown, right: unknown): boolean {
-  if (left === right) return true;
-  if (Array.isArray(left)) {
-    return Array.isArray(right) && left.length === right.length && left.every((item, at) => deepEqual(item, right[at]));
-  }
-  if (!isObject(left) || !isObject(right)) return false;
-  const keys = Object.keys(left);
-  return (
-    keys.length === Object.keys(right).length &&
-    keys.every((key) => Object.hasOwn(right, key) && deepEqual(left[key], right[key]))
-  );
-}

@@ -4,11 +4,12 @@
  * change are returned as they are, so callers may compare by identity.
  */
 
-import { fieldSchema, isObject, type JsonSchema, type KubeJson } from "./structural-schema-types.ts";
+import { isObject, type JsonObject } from "./kube-json.ts";
+import { fieldSchema, type JsonSchema } from "./structural-schema-types.ts";
 
 export { validate, formatFieldErrors } from "./structural-schema-validate.ts";
 export type { FieldError, FieldErrorType } from "./structural-schema-validate.ts";
-export type { JsonSchema, KubeJson, ValidationRule } from "./structural-schema-types.ts";
+export type { JsonSchema, ValidationRule } from "./structural-schema-types.ts";
 
 /** Fields that pruning keeps at the root and in embedded resources whether the schema names them or not. */
 const typeAndObjectMeta = new Set(["apiVersion", "kind", "metadata"]);
@@ -37,8 +38,8 @@ function defaultItems(schema: JsonSchema, value: readonly unknown[]): readonly u
   return changed ? next : value;
 }
 
-function defaultFields(schema: JsonSchema, value: KubeJson): KubeJson {
-  let next: KubeJson | undefined;
+function defaultFields(schema: JsonSchema, value: JsonObject): JsonObject {
+  let next: JsonObject | undefined;
   for (const [key, property] of Object.entries(schema.properties ?? {})) {
     if (property.default === undefined || property.default === null) continue;
     const missing = !Object.hasOwn(value, key) || (value[key] === null && property.nullable !== true);
@@ -101,8 +102,8 @@ function pruneItems(
   return changed ? next : value;
 }
 
-function pruneFields(context: PruneContext, value: KubeJson, path: string, prunedPaths: string[]): KubeJson {
-  let next: KubeJson | undefined;
+function pruneFields(context: PruneContext, value: JsonObject, path: string, prunedPaths: string[]): JsonObject {
+  let next: JsonObject | undefined;
   for (const [key, field] of Object.entries(value)) {
     const fieldPath = path === "" ? key : `${path}.${key}`;
     const fate = fateOf(context, key);
