@@ -41,6 +41,7 @@ export function createLogger(options: LoggerOptions): Logger {
     level: options.level,
     levels: { error: 0, warn: 1, info: 2, debug: 3 },
     format: winston.format.printf((entry) => toLine(entry.level, entry.message, entry["fields"])),
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston types its class as an interface
     transports: [new winston.transports.Stream({ stream: sink, eol: "\n" })],
   });
   return wrap(logger, {});
@@ -113,10 +114,16 @@ function errorToJson(error: Error, level: string, depth: number): Record<string,
     json["reason"] = error.reason;
     if (error.cloud) json["cloud"] = toJson("cloud", error.cloud, level, depth + 1);
   }
-  const code: unknown = "code" in error ? error.code : undefined;
-  if (typeof code === "string" || typeof code === "number") json["code"] = code;
+  const code = codeOf(error);
+  if (code !== undefined) json["code"] = code;
   const withStack = depth === 0 && (level === "error" || json["category"] === "invariant");
   if (withStack && error.stack !== undefined) json["stack"] = redact(error.stack);
   if (error.cause !== undefined) json["cause"] = toJson("cause", error.cause, level, depth + 1);
   return json;
+}
+
+/** The code of a system error (`ECONNRESET`) or of an HTTP client. */
+function codeOf(error: Error): string | number | undefined {
+  const code: unknown = "code" in error ? error.code : undefined;
+  return typeof code === "string" || typeof code === "number" ? code : undefined;
 }
