@@ -20,6 +20,11 @@ export interface TransportRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** A JSON value; undefined for none. */
   readonly body?: unknown;
+  /**
+   * Called right before the request leaves, after any waiting for a limit or a connection; what it throws refuses the
+   * request. A transport that never waits may ignore it.
+   */
+  readonly beforeSend?: () => void;
 }
 
 export interface TransportResponse {
