@@ -10,7 +10,7 @@ export type PodEniType = "" | "Default" | "ENI" | "Trunk";
 /** How long an address outlives its pod. Source: PodNetworking `.spec.allocationType`. */
 export interface AllocationType {
   readonly type: "Elastic" | "Fixed";
-  /** Of `Fixed` only; absent means `TTL`. */
+  /** Of `Fixed` only; absent keeps the address for ever, as `Never` does. */
   readonly releaseStrategy?: "TTL" | "Never";
   /** Go duration, counted from the pod's deletion. Of `TTL` only. */
   readonly releaseAfter?: string;

@@ -1,0 +1,207 @@
+/** Answers the API server's admission requests over HTTPS. */
+import { createServer } from "node:https";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { parseGoDuration } from "../domain/retention/go-duration.ts";
+import type { Logger } from "../runtime/ports.ts";
+import type { AdmissionHandler } from "./admission.ts";
+import type { WebhookMetrics } from "./metrics.ts";
+import { encodeReview, parseReview } from "./review.ts";
+
+export interface WebhookServerOptions {
+  /** 0 lets the system choose; see {@link WebhookServer.port}. Source: configuration `webhookPort`. */
+  readonly port: number;
+  /** @default all addresses */
+  readonly host?: string;
+  readonly tls: ServerTls;
+  /** Path to handler, for instance `/mutating`. */
+  readonly routes: Readonly<Record<string, AdmissionHandler>>;
+  readonly log: Logger;
+  readonly metrics?: WebhookMetrics;
+  /**
+   * Milliseconds for one answer when the request does not say less (`?timeout=10s`).
+   * @default 9_000: below the published webhook time-out of 10 s, so that our error is read instead of a broken connection.
+   */
+  readonly budgetMs?: number;
+}
+
+export interface ServerTls {
+  /** PEM; the server's certificate, followed by its chain. */
+  readonly cert: string;
+  /** PEM. */
+  readonly key: string;
+}
+
+/** 3 MB: what the API server accepts itself, so a pod that it took is never too large here. */
+const maxBodyBytes = 3 * 1024 * 1024;
+/** Go's client gives up an idle connection after 90 s; ours must live longer, or a request meets a closing connection. */
+const keepAliveMs = 120_000;
+/** Milliseconds that answers in progress get at shutdown. */
+const drainMs = 10_000;
+
+/** An HTTP answer that is not an admission answer. */
+class HttpError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * One HTTPS server for all webhooks. It serves on every replica, leader or not.
+ *
+ * A handler that throws makes the HTTP answer fail with 500, which leaves the decision to the webhook's `failurePolicy`; a
+ * refusal inside a good answer would not.
+ */
+export class WebhookServer {
+  readonly name = "webhook";
+  readonly needsLeader = false;
+  readonly #options: WebhookServerOptions;
+  readonly #server: Server;
+  #state: "new" | "listening" | "closed" = "new";
+
+  constructor(options: WebhookServerOptions) {
+    this.#options = options;
+    this.#server = createServer(
+      { ...options.tls, minVersion: "TLSv1.2", keepAliveTimeout: keepAliveMs, requestTimeout: 30_000 },
+      (request, response) => void this.#serve(request, response),
+    );
+    this.#server.headersTimeout = keepAliveMs + 5_000;
+    // A peer that breaks the handshake is its own problem; without a listener it would be an uncaught exception.
+    this.#server.on("tlsClientError", (error) => options.log.debug("TLS handshake failed", { error }));
+  }
+
+  /** Resolves once connections are accepted. @throws the system's error when the port cannot be had */
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.#options.port, this.#options.host, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+    this.#state = "listening";
+  }
+
+  /** The port that is listened on; 0 before {@link listen}. */
+  get port(): number {
+    const address: AddressInfo | string | null = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  /** Why admission requests cannot be answered, or undefined when they can. */
+  ready(): string | undefined {
+    switch (this.#state) {
+      case "new":
+        return "the webhook server does not listen yet";
+      case "closed":
+        return "the webhook server is closed";
+      case "listening":
+        return undefined;
+    }
+  }
+
+  /** New connections use the new certificate; open ones go on. */
+  setCertificate(tls: ServerTls): void {
+    this.#server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
+  }
+
+  /** Stops accepting, lets answers in progress finish for up to 10 s, then ends what is left. Safe to repeat. */
+  async close(): Promise<void> {
+    if (this.#state !== "listening") return;
+    this.#state = "closed";
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const force = setTimeout(() => this.#server.closeAllConnections(), drainMs);
+    await closed;
+    clearTimeout(force);
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(request.url ?? "/", "https://webhook");
+    const handler = Object.hasOwn(this.#options.routes, pathname) ? this.#options.routes[pathname] : undefined;
+    if (handler === undefined) {
+      this.#send(response, 404, `no webhook at ${pathname}\n`, "text/plain");
+      return;
+    }
+    const finished = this.#measure(pathname);
+    try {
+      const answer = await this.#answer(request, handler, this.#budgetOf(searchParams.get("timeout")));
+      this.#send(response, 200, answer, "application/json");
+      finished(200);
+    } catch (error) {
+      const status = error instanceof HttpError ? error.status : 500;
+      this.#options.log.warn("admission request failed", { webhook: pathname, status, error });
+      this.#send(response, status, `${error instanceof Error ? error.message : String(error)}\n`, "text/plain");
+      finished(status);
+    }
+  }
+
+  #measure(webhook: string): (status: number) => void {
+    const { metrics } = this.#options;
+    if (metrics === undefined) return () => undefined;
+    const stopTimer = metrics.latency.startTimer({ webhook });
+    metrics.inFlight.inc({ webhook });
+    return (status) => {
+      metrics.inFlight.dec({ webhook });
+      metrics.requests.inc({ webhook, code: status });
+      stopTimer();
+    };
+  }
+
+  async #answer(request: IncomingMessage, handler: AdmissionHandler, budgetMs: number): Promise<string> {
+    if (request.method !== "POST") throw new HttpError(405, "admission requests are POST");
+    const text = await readBody(request);
+    const review = parseOrRefuse(text);
+    const signal = AbortSignal.timeout(budgetMs);
+    const late = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(new HttpError(504, `no answer within ${budgetMs} ms`)), {
+        once: true,
+      });
+    });
+    return encodeReview(review, await Promise.race([handler(review.request, signal), late]));
+  }
+
+  /** Nine tenths of what the API server waits, so that the answer is still read. */
+  #budgetOf(timeout: string | null): number {
+    const budgetMs = this.#options.budgetMs ?? 9_000;
+    const givenMs = parseGoDuration(timeout ?? "");
+    return givenMs === undefined || givenMs <= 0 ? budgetMs : Math.min(budgetMs, Math.ceil(givenMs * 0.9));
+  }
+
+  #send(response: ServerResponse, status: number, body: string, contentType: string): void {
+    // A body that was not read to its end, or a closing server: the connection cannot be used again.
+    if (status === 413 || this.#state === "closed") response.setHeader("connection", "close");
+    response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
+    response.end(body);
+  }
+}
+
+/** @throws HttpError 400 */
+function parseOrRefuse(text: string): ReturnType<typeof parseReview> {
+  try {
+    return parseReview(text);
+  } catch (error) {
+    throw new HttpError(400, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** @throws HttpError 413 above 3 MB, 400 when the body ends early */
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > maxBodyBytes) break;
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw new HttpError(400, `the body ended early: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (size > maxBodyBytes) throw new HttpError(413, "the body is larger than 3 MB");
+  return Buffer.concat(chunks).toString("utf8");
+}
