@@ -1,5 +1,5 @@
 import { abortError, withTimeout } from "./clock.ts";
-import { ConflictError, FencedError, TransientError } from "./errors.ts";
+import { ConflictError, FencedError, isAbort, TransientError } from "./errors.ts";
 import type { Fence } from "./fence.ts";
 import { claimOf, isFree, microTime, releaseOf } from "./lease.ts";
 import type { Lease, LeasePort } from "./lease.ts";
@@ -63,6 +63,8 @@ export class LeaderElector implements Fence {
   #state: State = "waiting";
   /** Lease as last read or written. */
   #observed: Lease | undefined;
+  /** True until a read, and after every failed attempt: a write without answer may have happened. */
+  #mustRead = true;
   /** Monotonic time at which `#observed` was first seen like this. */
   #observedAt = 0;
   #previous: PreviousLease | undefined;
@@ -129,7 +131,7 @@ export class LeaderElector implements Fence {
       await this.#attemptInTurn(stopped);
       await clock.sleep(this.#pauseMs(), stopped).catch(() => undefined); // Aborted: the loop looks.
     }
-    if (this.#state === "lost") throw new FencedError();
+    if (this.#lost.signal.aborted) throw new FencedError();
     await this.#release();
   }
 
@@ -173,17 +175,13 @@ export class LeaderElector implements Fence {
       const timedOut = () => new TransientError("Timeout", "the lease request got no answer in time");
       return await withTimeout(clock, limitMs, signal, (limited) => this.#acquireOrRenew(limited), timedOut);
     } catch (error: unknown) {
-      if (!signal.aborted) log?.info("lease attempt failed", { state: this.#state, error });
-      // Its next read decides: an update without answer may have happened.
-      if (error instanceof ConflictError) this.#mustRead = true;
-      this.#mustRead ||= !signal.aborted;
+      if (!isAbort(error)) log?.info("lease attempt failed", { state: this.#state, error });
+      this.#mustRead = true;
       return false;
     } finally {
       this.#isOver();
     }
   }
-
-  #mustRead = true;
 
   /** Notices a deadline that has passed. */
   #isOver(): boolean {
@@ -197,18 +195,24 @@ export class LeaderElector implements Fence {
   }
 
   async #acquireOrRenew(signal: AbortSignal): Promise<boolean> {
-    const { leases, namespace, name, clock } = this.#options;
+    const { leases, namespace, name } = this.#options;
     if (this.#state !== "leading" || this.#mustRead) {
-      this.#observe(await leases.get(namespace, name, signal));
+      const lease = await leases.get(namespace, name, signal);
+      if (signal.aborted) return false; // The answer came after its time limit; a later attempt may have read since.
+      this.#observe(lease);
       this.#mustRead = false;
     }
-    const current = this.#observed;
-    if (current && !this.#mayClaim(current)) {
-      if (this.#state === "leading") this.#lose(`the lease is held by ${current.spec.holderIdentity ?? "nobody"}`);
+    if (this.#observed && !this.#mayClaim(this.#observed)) {
+      if (this.#state === "leading") this.#lose(`the lease is held by ${this.holder || "nobody"}`);
       return false;
     }
+    return this.#claim(signal);
+  }
+
+  async #claim(signal: AbortSignal): Promise<boolean> {
+    const { leases, namespace, name, clock } = this.#options;
     const sentAt = clock.monotonic();
-    const claim = claimOf(current, {
+    const claim = claimOf(this.#observed, {
       namespace,
       name,
       identity: this.identity,
@@ -216,8 +220,8 @@ export class LeaderElector implements Fence {
       now: microTime(clock.now()),
       annotations: this.#options.annotations?.() ?? {},
     });
-    const written = await (current ? leases.update(claim, signal) : leases.create(claim, signal));
-    if (signal.aborted) return false; // The answer came after its time limit; the next attempt reads.
+    const written = await (this.#observed ? leases.update(claim, signal) : leases.create(claim, signal));
+    if (signal.aborted) return false; // Too late to count; the next attempt reads.
     this.#observe(written);
     this.#renewedAt = sentAt;
     if (this.#state === "waiting") this.#lead();
@@ -238,13 +242,15 @@ export class LeaderElector implements Fence {
   }
 
   #observe(lease: Lease | undefined): void {
-    const isSame = lease?.metadata.resourceVersion === this.#observed?.metadata.resourceVersion;
-    if (!isSame || !lease || !this.#observed) this.#observedAt = this.#options.clock.monotonic();
+    const version = lease?.metadata.resourceVersion;
+    const isUnchanged = version !== undefined && version === this.#observed?.metadata.resourceVersion;
+    if (!isUnchanged) this.#observedAt = this.#options.clock.monotonic();
     this.#observed = lease;
-    const holder = lease?.spec.holderIdentity ?? "";
-    if (!lease || holder === this.identity) return;
-    const { annotations = {} } = lease.metadata;
-    this.#previous = { holder, annotations, renewTime: lease.spec.renewTime, released: holder === "" };
+    if (lease && this.holder !== this.identity) {
+      const { annotations = {} } = lease.metadata;
+      const { renewTime } = lease.spec;
+      this.#previous = { holder: this.holder, annotations, renewTime, released: isFree(lease) };
+    }
   }
 
   #lead(): void {

@@ -47,8 +47,6 @@ export function isFree(lease: Lease): boolean {
 
 /** The lease as its new or present holder writes it; `current` is what it replaces, undefined to create it. */
 export function claimOf(current: Lease | undefined, claim: Claim): Lease {
-  const isRenewal = current?.spec.holderIdentity === claim.identity;
-  const transitions = current?.spec.leaseTransitions ?? 0;
   return {
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",
@@ -62,11 +60,17 @@ export function claimOf(current: Lease | undefined, claim: Claim): Lease {
       ...current?.spec,
       holderIdentity: claim.identity,
       leaseDurationSeconds: Math.max(1, Math.ceil(claim.leaseDurationMs / 1_000)),
-      acquireTime: (isRenewal ? current.spec.acquireTime : undefined) ?? claim.now,
       renewTime: claim.now,
-      leaseTransitions: current && !isRenewal ? transitions + 1 : transitions,
+      ...heldSince(current?.spec, claim),
     },
   };
+}
+
+/** A renewal keeps both; another holder starts anew and counts one more transition. */
+function heldSince(current: LeaseSpec | undefined, claim: Claim): Pick<LeaseSpec, "acquireTime" | "leaseTransitions"> {
+  const { acquireTime = claim.now, leaseTransitions = 0 } = current ?? {};
+  if (current?.holderIdentity === claim.identity) return { acquireTime, leaseTransitions };
+  return { acquireTime: claim.now, leaseTransitions: current ? leaseTransitions + 1 : 0 };
 }
 
 /** The lease as its holder gives it back: like client-go, with the shortest duration for candidates that only wait. */
