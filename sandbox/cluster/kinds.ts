@@ -4,7 +4,12 @@ import type {
   DeploymentSpec,
   DeploymentStatus,
 } from "kubernetes-types/apps/v1.d.ts";
-import type { ReplicaSetSpec, ReplicaSetStatus, StatefulSetSpec, StatefulSetStatus } from "kubernetes-types/apps/v1.d.ts";
+import type {
+  ReplicaSetSpec,
+  ReplicaSetStatus,
+  StatefulSetSpec,
+  StatefulSetStatus,
+} from "kubernetes-types/apps/v1.d.ts";
 import type { NodeSpec, NodeStatus, PodSpec, PodStatus } from "kubernetes-types/core/v1.d.ts";
 import { group, version } from "../../crds/v1beta1/names.ts";
 import type { KubeObject } from "../../runtime/ports.ts";

@@ -1,5 +1,11 @@
 /** Which node a pod goes to: a pure decision with the words of kube-scheduler. */
-import type { Container, NodeSelectorRequirement, NodeSelectorTerm, Taint, Toleration } from "kubernetes-types/core/v1.d.ts";
+import type {
+  Container,
+  NodeSelectorRequirement,
+  NodeSelectorTerm,
+  Taint,
+  Toleration,
+} from "kubernetes-types/core/v1.d.ts";
 import type { Node, Pod } from "./kinds.ts";
 import { parseMilli } from "./quantity.ts";
 
