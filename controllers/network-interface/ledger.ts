@@ -1,0 +1,60 @@
+import type { Eni } from "../../domain/eni/eni.ts";
+import type { Effect, Knowledge, LastCall } from "./state.ts";
+
+/**
+ * What this process knows of cloud interfaces beyond their records: the newest read and the last call of each. A cache:
+ * losing it costs a look each, never correctness.
+ */
+export class EniLedger {
+  readonly #knowledge = new Map<string, Knowledge>();
+  readonly #lastCalls = new Map<string, LastCall>();
+
+  of(eniId: string): { readonly knowledge?: Knowledge; readonly lastCall?: LastCall } {
+    const knowledge = this.#knowledge.get(eniId);
+    const lastCall = this.#lastCalls.get(eniId);
+    return { ...(knowledge !== undefined && { knowledge }), ...(lastCall !== undefined && { lastCall }) };
+  }
+
+  /** Files a read that began at `observedAtMs`; an older one than is known is dropped. `eni` undefined: not in the answer. */
+  observe(eniId: string, eni: Eni | undefined, observedAtMs: number): void {
+    const known = this.#knowledge.get(eniId);
+    if (known !== undefined && known.observedAtMs > observedAtMs) return;
+    const isSame = known !== undefined && known.eni?.status === eni?.status;
+    this.#knowledge.set(eniId, { eni, observedAtMs, sameSinceMs: isSame ? known.sameSinceMs : observedAtMs });
+    this.#noteProgress(eniId, eni, observedAtMs);
+  }
+
+  #noteProgress(eniId: string, eni: Eni | undefined, observedAtMs: number): void {
+    const lastCall = this.#lastCalls.get(eniId);
+    if (lastCall === undefined || lastCall.wasSeenUnderWay || observedAtMs < lastCall.startedAtMs) return;
+    if (eni?.status !== underWay[lastCall.effect]) return;
+    this.#lastCalls.set(eniId, { ...lastCall, wasSeenUnderWay: true });
+  }
+
+  startCall(eniId: string, effect: Effect, tries: number, nowMs: number): void {
+    this.#lastCalls.set(eniId, {
+      effect,
+      startedAtMs: nowMs,
+      outcome: { type: "running" },
+      wasSeenUnderWay: false,
+      tries,
+    });
+  }
+
+  endCall(eniId: string, outcome: LastCall["outcome"]): void {
+    const lastCall = this.#lastCalls.get(eniId);
+    if (lastCall !== undefined) this.#lastCalls.set(eniId, { ...lastCall, outcome });
+  }
+
+  /** The next plan must read the cloud first. */
+  forgetKnowledge(eniId: string): void {
+    this.#knowledge.delete(eniId);
+  }
+
+  forget(eniId: string): void {
+    this.#knowledge.delete(eniId);
+    this.#lastCalls.delete(eniId);
+  }
+}
+
+const underWay: Record<Effect, Eni["status"]> = { attach: "Attaching", detach: "Detaching", delete: "Deleting" };

@@ -1,0 +1,182 @@
+import type { Eni } from "../../domain/eni/eni.ts";
+import type { Effect, Knowledge, LastCall, NetworkInterfaceState } from "./state.ts";
+
+/** One call of the cloud or of the API server each, or none at all (`wait`, `look`). */
+export type NetworkInterfaceAction =
+  | { readonly type: "call"; readonly effect: "attach"; readonly tries: number }
+  | {
+      readonly type: "call";
+      readonly effect: "detach";
+      readonly instanceId: string;
+      readonly trunkEniId: string;
+      readonly tries: number;
+    }
+  | { readonly type: "call"; readonly effect: "delete"; readonly tries: number }
+  /** Sleep until the observer reports; `sinceMs` is when the effect was asked for. */
+  | { readonly type: "watch"; readonly operation: Effect | "look"; readonly sinceMs: number }
+  | { readonly type: "reportBind"; readonly eni: Eni }
+  | { readonly type: "reportUnbind" }
+  /** The cloud has no such interface although it is wanted. */
+  | { readonly type: "reportMissing" }
+  | { readonly type: "removeFinalizer" };
+
+export interface NetworkInterfacePlan {
+  readonly action?: NetworkInterfaceAction;
+  readonly requeueAfterMs?: number;
+  /** An attach that was accepted and then undone by the cloud: worth an event. */
+  readonly attachFellBack?: boolean;
+}
+
+/**
+ * A read may show the world some seconds late (cloud-api.md C5). Until this long after an accepted call, the state from
+ * before the call is taken for a late read, not for a failure.
+ */
+const lateReadMs = 4_000;
+
+/**
+ * An interface that was made a moment ago may be missing from a late read. Absence is believed once it has lasted this
+ * long, or at once when the last thing asked for was its deletion.
+ */
+const absenceMs = 10_000;
+
+/** ECS documents that a detach or delete that hangs is to be asked for again. */
+const stuckMs = 15_000;
+
+/** Between two tries of an attach that fell back: 1 s, 2 s, 4 s … at most a minute. */
+function retryDelayMs(tries: number): number {
+  return Math.min(60_000, 1_000 * 2 ** Math.min(tries - 1, 6));
+}
+
+/**
+ * Decides the one next step of a cloud interface from where it is to where its record wants it.
+ *
+ * Pure and total. Attach, detach and delete have no client token, so a call is made only when the newest read shows that
+ * it is needed; an answer that never came, a refusal and a restart all lead to a look first. Unknown states mean: look again.
+ */
+export function planNetworkInterface(state: NetworkInterfaceState): NetworkInterfacePlan {
+  if (state.goal === "none") return {};
+  if (state.isUnmanaged) return unmanaged(state);
+  if (state.lastCall?.outcome.type === "running") return {};
+  if (state.goal === "detached" && state.instanceId === "") return { action: { type: "reportUnbind" } };
+  if (state.knowledge === undefined || isStale(state)) return look(state);
+  const { eni } = state.knowledge;
+  if (eni === undefined) return absent(state, state.knowledge);
+  switch (eni.status) {
+    case "Available":
+      return available(state, eni);
+    case "InUse":
+      return inUse(state, eni);
+    case "Attaching":
+      return watch("attach", state);
+    case "Detaching":
+      return repeatWhenStuck(state, "detach", eni);
+    case "Deleting":
+      return state.goal === "gone" ? repeatWhenStuck(state, "delete", eni) : { action: { type: "reportMissing" } };
+    case "Unknown":
+      return look(state);
+  }
+}
+
+function unmanaged(state: NetworkInterfaceState): NetworkInterfacePlan {
+  if (state.goal === "gone" && state.hasFinalizer) return { action: { type: "removeFinalizer" } };
+  return state.goal === "detached" ? { action: { type: "reportUnbind" } } : {};
+}
+
+/** What was read before the last call began says nothing about its effect. */
+function isStale({ knowledge, lastCall }: NetworkInterfaceState): boolean {
+  return knowledge !== undefined && lastCall !== undefined && knowledge.observedAtMs < lastCall.startedAtMs;
+}
+
+function look(state: NetworkInterfaceState): NetworkInterfacePlan {
+  const { lastCall } = state;
+  if (lastCall === undefined) return { action: { type: "watch", operation: "look", sinceMs: 0 } };
+  if (lastCall.outcome.type === "refused") {
+    return { action: { type: "watch", operation: "look", sinceMs: lastCall.startedAtMs } };
+  }
+  return { action: { type: "watch", operation: lastCall.effect, sinceMs: lastCall.startedAtMs } };
+}
+
+function watch(operation: Effect, state: NetworkInterfaceState): NetworkInterfacePlan {
+  const sinceMs =
+    state.lastCall?.effect === operation ? state.lastCall.startedAtMs : (state.knowledge?.observedAtMs ?? state.nowMs);
+  return { action: { type: "watch", operation, sinceMs } };
+}
+
+function absent(state: NetworkInterfaceState, knowledge: Knowledge): NetworkInterfacePlan {
+  const isCertain = state.lastCall?.effect === "delete" || knowledge.observedAtMs - knowledge.sameSinceMs >= absenceMs;
+  if (!isCertain) return look(state);
+  if (state.goal === "gone") return { action: { type: "removeFinalizer" } };
+  if (state.goal === "detached") return { action: { type: "reportUnbind" } };
+  return { action: { type: "reportMissing" } };
+}
+
+function available(state: NetworkInterfaceState, eni: Eni): NetworkInterfacePlan {
+  switch (state.goal) {
+    case "attached":
+      return attach(state, eni);
+    case "detached":
+      return { action: { type: "reportUnbind" } };
+    default:
+      return ask(state, "delete", eni);
+  }
+}
+
+function inUse(state: NetworkInterfaceState, eni: Eni): NetworkInterfacePlan {
+  if (state.goal !== "attached") return ask(state, "detach", eni);
+  const isWhereWanted = eni.instanceId === state.instanceId && (eni.trunkEniId ?? "") === state.trunkEniId;
+  // A record that names another instance than the cloud does was never released there; it must be, first.
+  return isWhereWanted ? { action: { type: "reportBind", eni } } : ask(state, "detach", eni);
+}
+
+function attach(state: NetworkInterfaceState, eni: Eni): NetworkInterfacePlan {
+  const { lastCall } = state;
+  if (lastCall?.effect !== "attach" || lastCall.outcome.type === "refused") return ask(state, "attach", eni);
+  const fellBack = lastCall.wasSeenUnderWay || isPastLateReads(state, lastCall);
+  if (!fellBack) return watch("attach", state);
+  const waitMs = lastCall.startedAtMs + retryDelayMs(lastCall.tries) - state.nowMs;
+  if (waitMs > 0) return { requeueAfterMs: waitMs, attachFellBack: true };
+  return { action: call(state, "attach", eni, lastCall.tries + 1), attachFellBack: true };
+}
+
+/** Asks for `effect`, unless it has just been asked for and late reads may hide it. */
+function ask(state: NetworkInterfaceState, effect: Effect, eni: Eni): NetworkInterfacePlan {
+  const { lastCall } = state;
+  if (lastCall?.effect !== effect) return { action: call(state, effect, eni, 1) };
+  if (lastCall.outcome.type === "refused") {
+    const waitMs = lastCall.outcome.retryAtMs - state.nowMs;
+    return waitMs > 0 ? { requeueAfterMs: waitMs } : { action: call(state, effect, eni, lastCall.tries + 1) };
+  }
+  if (!isPastLateReads(state, lastCall)) return watch(effect, state);
+  return { action: call(state, effect, eni, lastCall.tries + 1) };
+}
+
+function isPastLateReads(state: NetworkInterfaceState, lastCall: LastCall): boolean {
+  const answeredAtMs = lastCall.outcome.type === "running" ? state.nowMs : lastCall.outcome.atMs;
+  return state.knowledge !== undefined && state.knowledge.observedAtMs >= answeredAtMs + lateReadMs;
+}
+
+function repeatWhenStuck(state: NetworkInterfaceState, effect: "detach" | "delete", eni: Eni): NetworkInterfacePlan {
+  const { lastCall, knowledge } = state;
+  const sinceMs = lastCall?.effect === effect ? lastCall.startedAtMs : undefined;
+  if (sinceMs === undefined) {
+    // Somebody else's doing, or a former process': give it the time that a call of ours would get.
+    const isStuck = (knowledge?.sameSinceMs ?? state.nowMs) + stuckMs <= state.nowMs;
+    return isStuck ? { action: call(state, effect, eni, 1) } : watch(effect, state);
+  }
+  if (lastCall?.outcome.type === "refused" && lastCall.outcome.retryAtMs > state.nowMs) {
+    return { requeueAfterMs: lastCall.outcome.retryAtMs - state.nowMs };
+  }
+  if (state.nowMs < sinceMs + stuckMs) return watch(effect, state);
+  return { action: call(state, effect, eni, (lastCall?.tries ?? 0) + 1) };
+}
+
+function call(state: NetworkInterfaceState, effect: Effect, eni: Eni, tries: number): NetworkInterfaceAction {
+  if (effect !== "detach") return { type: "call", effect, tries };
+  return {
+    type: "call",
+    effect,
+    instanceId: eni.instanceId ?? state.instanceId,
+    trunkEniId: eni.trunkEniId ?? state.trunkEniId,
+    tries,
+  };
+}

@@ -1,0 +1,87 @@
+import type { Eni } from "../../domain/eni/eni.ts";
+import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import { finalizers } from "../../crds/v1beta1/names.ts";
+
+/** Everything that decides what happens next to one cloud interface. */
+export interface NetworkInterfaceState {
+  readonly eniId: string;
+  /**
+   * What the record asks for. Source: `.status.phase` and `.metadata.deletionTimestamp`.
+   * `none`: nothing to do (phases empty, Bind, Unbind).
+   */
+  readonly goal: "attached" | "detached" | "gone" | "none";
+  /** Never attach, detach or delete. Source: `.spec.managePolicy.unManaged`. */
+  readonly isUnmanaged: boolean;
+  readonly hasFinalizer: boolean;
+  /** Where it should be, or was asked to be. Source: `.status.instanceID`, `.trunkENIID`, `.networkCardIndex`. */
+  readonly instanceId: string;
+  readonly trunkEniId: string;
+  readonly networkCardIndex?: number;
+  /** Newest thing known of the interface in the cloud; absent after a restart. `eni` undefined: the cloud has none. */
+  readonly knowledge?: Knowledge;
+  /** The last effect that this process asked the cloud for. */
+  readonly lastCall?: LastCall;
+  readonly nowMs: number;
+}
+
+export interface Knowledge {
+  readonly eni: Eni | undefined;
+  /** When the read began that found it. A read begun before an effect was asked for says nothing about the effect. */
+  readonly observedAtMs: number;
+  /** Since when every read has shown this same status (or absence). */
+  readonly sameSinceMs: number;
+}
+
+export type Effect = "attach" | "detach" | "delete";
+
+export interface LastCall {
+  readonly effect: Effect;
+  readonly startedAtMs: number;
+  readonly outcome:
+    | { readonly type: "running" }
+    /** Accepted: the effect is on its way, its end shows in a read. */
+    | { readonly type: "accepted"; readonly atMs: number }
+    /** No answer, or a broken one: the effect may be on its way. */
+    | { readonly type: "unknown"; readonly atMs: number }
+    /** Nothing happened. `retryAtMs`: not before then. */
+    | { readonly type: "refused"; readonly atMs: number; readonly retryAtMs: number };
+  /** A read since `startedAtMs` showed the effect under way (Attaching, Detaching, Deleting). */
+  readonly wasSeenUnderWay: boolean;
+  /** How often in a row this effect was asked for without reaching its end, this call included. */
+  readonly tries: number;
+}
+
+/** Takes the record apart; the ledger supplies what only this process knows. */
+export function toState(
+  record: NetworkInterface,
+  ledger: { readonly knowledge?: Knowledge; readonly lastCall?: LastCall },
+  nowMs: number,
+): NetworkInterfaceState {
+  const { status } = record;
+  return {
+    eniId: record.metadata.name,
+    goal: goalOf(record),
+    isUnmanaged: record.spec?.managePolicy?.unManaged === true,
+    hasFinalizer: record.metadata.finalizers?.includes(finalizers.networkInterface) ?? false,
+    instanceId: status?.instanceID ?? "",
+    trunkEniId: status?.trunkENIID ?? "",
+    ...(status?.networkCardIndex !== undefined && { networkCardIndex: status.networkCardIndex }),
+    ...(ledger.knowledge !== undefined && { knowledge: ledger.knowledge }),
+    ...(ledger.lastCall !== undefined && { lastCall: ledger.lastCall }),
+    nowMs,
+  };
+}
+
+function goalOf(record: NetworkInterface): NetworkInterfaceState["goal"] {
+  if (record.metadata.deletionTimestamp !== undefined) return "gone";
+  switch (record.status?.phase) {
+    case "Binding":
+      return "attached";
+    case "Detaching":
+      return "detached";
+    case "Deleting":
+      return "gone";
+    default:
+      return "none";
+  }
+}

@@ -1,0 +1,43 @@
+import type { NextCondition } from "../../domain/conditions/conditions.ts";
+
+/** True while the pod's interfaces are attached where the pod runs. */
+export const ready = "Ready";
+
+/** False from the moment the deletion of the pod of a fixed address was observed: the start of its clock. */
+export const podPresent = "PodPresent";
+
+/** Reasons of `Ready`, beside the reasons of refused cloud calls (docs/errors.md). */
+export const reasons = {
+  bound: "Bound",
+  waitingForPlace: "WaitingForPlace",
+  creating: "CreatingInterface",
+  attaching: "AttachingInterface",
+  detaching: "DetachingInterface",
+  releasing: "ReleasingInterface",
+  retained: "AddressRetained",
+  noVSwitchInZone: "NoVSwitchInZone",
+  vSwitchesExhausted: "VSwitchesExhausted",
+  vSwitchNotFound: "VSwitchNotFound",
+  nodeNotReady: "NodeNotReady",
+  nodeWithoutTrunk: "NodeWithoutTrunk",
+  zoneMismatch: "ZoneMismatch",
+  interfaceMissing: "InterfaceMissing",
+  invalidSpec: "InvalidSpec",
+} as const;
+
+export function readyCondition(status: "True" | "False", reason: string, message: string): NextCondition {
+  return { type: ready, status, reason, message };
+}
+
+export function podGoneCondition(): NextCondition {
+  return {
+    type: podPresent,
+    status: "False",
+    reason: "PodDeleted",
+    message: "the pod is gone; status.podLastSeen says since when",
+  };
+}
+
+export function podPresentCondition(): NextCondition {
+  return { type: podPresent, status: "True", reason: "PodExists", message: "the pod exists" };
+}

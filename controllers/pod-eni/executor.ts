@@ -1,0 +1,521 @@
+import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import { annotations, creatorTagValue, labels, tags } from "../../crds/v1beta1/names.ts";
+import type { PodENI, PodENIStatus, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
+import { findCondition, setCondition, type NextCondition } from "../../domain/conditions/conditions.ts";
+import { toWireTime } from "../../domain/conditions/wire-time.ts";
+import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
+import type { Pod } from "../../domain/kubernetes/objects.ts";
+import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import { AlreadyExistsError } from "../../runtime/errors.ts";
+import type { Operations } from "../../runtime/operations.ts";
+import type { Places } from "../../runtime/places.ts";
+import type { Clock, Lister, Logger, ObjectClient, ObjectReference, Recorder } from "../../runtime/ports.ts";
+import { podGoneCondition, podPresent, podPresentCondition, ready, readyCondition, reasons } from "./conditions.ts";
+import { clientToken } from "./creation.ts";
+import type { Explanation, PodEniAction } from "./plan.ts";
+import { toEniInfos, toNetworkInterface, withEni } from "./records.ts";
+import { attemptsOf, isFinished, ownFinalizers, type AllocationState } from "./state.ts";
+import type { TimingBook } from "./timings.ts";
+
+/** CreateNetworkInterface as this controller uses it. */
+export interface CreateRequest {
+  readonly vSwitchId: string;
+  readonly securityGroupIds: readonly string[];
+  readonly clientToken: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly deleteOnRelease: boolean;
+  readonly ipv6Count: number;
+  readonly resourceGroupId?: string;
+  readonly trafficMode?: string;
+}
+
+export interface ExecutorDeps {
+  readonly podEnis: { readonly lister: Lister<PodENI>; readonly client: ObjectClient<PodENI> };
+  readonly networkInterfaces: {
+    readonly lister: Lister<NetworkInterface>;
+    readonly client: ObjectClient<NetworkInterface>;
+  };
+  /** Reads past the cache, before an address is given away. */
+  readonly livePods: Pick<ObjectClient<Pod>, "getLive">;
+  readonly cloud: {
+    createEni(
+      request: CreateRequest,
+      options: {
+        readonly priority: CallPriority;
+        readonly signal: AbortSignal;
+        readonly onTiming?: (timing: {
+          readonly api: string;
+          readonly limiterWaitMs: number;
+          readonly callMs: number;
+        }) => void;
+      },
+    ): Promise<Eni>;
+  };
+  readonly vSwitches: {
+    get(
+      ids: readonly string[],
+      signal: AbortSignal,
+    ): Promise<readonly (VSwitch | { readonly vSwitchId: string; readonly error: unknown })[]>;
+    taken(id: string): void;
+    returned(id: string): void;
+    exhausted(id: string): void;
+    isExhausted(id: string): boolean;
+    refreshExhausted(signal: AbortSignal): Promise<readonly string[]>;
+  };
+  readonly operations: Operations<Eni>;
+  readonly places: Places;
+  readonly timings: TimingBook;
+  readonly recorder: Recorder;
+  /** Tells controller `eni` of an interface that was just made and is Available. */
+  readonly onCreated: (eni: Eni) => void;
+  /** Asks the collector to look for interfaces that nobody will ask about again. */
+  readonly requestSweep: () => void;
+  /** Observes every finished bind. */
+  readonly onBound: (seconds: number) => void;
+  readonly clusterId: string;
+  readonly needsIpv6: boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** As many ids as are remembered to be gone; each is asked for once or twice, right after it went. */
+const rememberedGone = 10_000;
+
+/** Carries out one action at a time. What it remembers is a cache: losing it costs a look or a pause, never correctness. */
+export class PodEniExecutor {
+  readonly #deps: ExecutorDeps;
+  readonly #retryAtMs = new Map<string, number>();
+  readonly #failures = new Map<string, number>();
+  readonly #gone = new Set<string>();
+
+  constructor(deps: ExecutorDeps) {
+    this.#deps = deps;
+  }
+
+  retryAtMs(key: string): number | undefined {
+    return this.#retryAtMs.get(key);
+  }
+
+  failures(operationKey: string): number {
+    return this.#failures.get(operationKey) ?? 0;
+  }
+
+  isKnownGone(eniId: string): boolean {
+    return this.#gone.has(eniId);
+  }
+
+  interfaceGone(record: NetworkInterface): void {
+    this.#gone.add(record.metadata.name);
+    if (record.spec?.eni?.vSwitchID !== undefined) this.#deps.vSwitches.returned(record.spec.eni.vSwitchID);
+    const [oldest] = this.#gone;
+    if (this.#gone.size > rememberedGone && oldest !== undefined) this.#gone.delete(oldest);
+  }
+
+  forget(key: string): void {
+    this.#deps.places.release(key);
+    this.#deps.timings.take(key);
+    this.#retryAtMs.delete(key);
+    for (const operationKey of this.#failures.keys()) {
+      if (operationKey.startsWith(`${key}/`)) this.#failures.delete(operationKey);
+    }
+  }
+
+  /** @throws the errors of the API server; cloud calls run outside. */
+  async execute(key: string, seen: PodENI, action: PodEniAction, signal: AbortSignal): Promise<void> {
+    // Earlier actions of the same plan may have written; their answers are in the cache.
+    const podEni = this.#deps.podEnis.lister.get(key) ?? seen;
+    switch (action.type) {
+      case "requestPlace":
+        this.#deps.timings.placeRequested(key, this.#deps.clock.now());
+        this.#deps.places.request(key, action.priority);
+        return;
+      case "releasePlace":
+        this.#deps.places.release(key);
+        return;
+      case "startCreate":
+        this.#startCreate(key, podEni, action.allocation);
+        return;
+      case "backOff":
+        this.#backOff(key, action);
+        return;
+      case "blockVSwitch":
+        this.#deps.vSwitches.exhausted(action.vSwitchId);
+        return;
+      case "requestSweep":
+        this.#deps.requestSweep();
+        return;
+      default:
+        await this.#write(key, podEni, action, signal);
+    }
+  }
+
+  /** Writes why the record is not ready, and says it as an event when it is a failure; nothing when it says so already. */
+  async explain(podEni: PodENI, explanation: Explanation, signal: AbortSignal): Promise<void> {
+    const condition = readyCondition("False", explanation.reason, explanation.message);
+    const before = findCondition(podEni.status?.conditions, ready);
+    const conditions = this.#conditions(podEni, condition);
+    if (conditions === podEni.status?.conditions) return;
+    await this.#patchStatus(podEni, { msg: explanation.message, conditions }, signal);
+    if (!explanation.isFailure || before?.reason === explanation.reason) return;
+    const isMade = (podEni.spec?.allocations ?? []).every((allocation) => (allocation.eni?.id ?? "") !== "");
+    const [reason, action] = isMade ? ["AttachENIFailed", "AttachENI"] : ["CreateENIFailed", "CreateENI"];
+    const event = { type: "Warning", reason, action, note: `${explanation.reason}: ${explanation.message}` } as const;
+    this.#deps.recorder.event({ ...event, regarding: podOf(podEni), related: referenceTo(podEni) });
+    this.#deps.recorder.event({ ...event, regarding: referenceTo(podEni), related: podOf(podEni) });
+  }
+
+  async #write(
+    key: string,
+    podEni: PodENI,
+    action: Exclude<PodEniAction, { readonly type: MemoryAction }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    switch (action.type) {
+      case "recordIntent":
+        return this.#recordIntent(podEni, action.allocation, action.vSwitch, signal);
+      case "recordCreated":
+        return this.#recordCreated(key, podEni, action.allocation, action.eni, signal);
+      case "createRecord":
+        return this.#createRecord(podEni, action.allocation, signal);
+      case "forgetInterface":
+        return this.#forgetInterface(podEni, action.allocation, signal);
+      case "requestAttach":
+        return this.#requestAttach(podEni, action, signal);
+      case "requestDetach":
+        return this.#requestDetach(action.eniId, signal);
+      case "deleteRecord":
+        return this.#deps.networkInterfaces.client.delete("", action.eniId, {}, signal);
+      case "removeFinalizers":
+        return this.#removeFinalizers(podEni, signal);
+      case "deleteSelf":
+        return this.#deleteSelf(podEni, signal);
+      default:
+        return this.#report(key, podEni, action, signal);
+    }
+  }
+
+  async #report(
+    key: string,
+    podEni: PodENI,
+    action: PodEniAction & {
+      type: "reportBind" | "reportUnbind" | "reportDeleting" | "recordPodGone" | "releaseExpired";
+    },
+    signal: AbortSignal,
+  ): Promise<void> {
+    switch (action.type) {
+      case "reportBind":
+        return this.#reportBind(key, podEni, action.instanceId, action.trunkEniId, signal);
+      case "reportUnbind":
+        return this.#reportUnbind(podEni, signal);
+      case "reportDeleting":
+        return this.#patchStatus(podEni, { phase: "Deleting" }, signal);
+      case "recordPodGone": {
+        const conditions = this.#conditions(podEni, podGoneCondition());
+        return this.#patchStatus(podEni, { podLastSeen: toWireTime(this.#deps.clock.now()), conditions }, signal);
+      }
+      case "releaseExpired":
+        return this.#releaseExpired(podEni, signal);
+    }
+  }
+
+  // ---- memory and cloud ----
+
+  #backOff(key: string, action: PodEniAction & { type: "backOff" }): void {
+    if (action.interface !== undefined) {
+      const operationKey = `${key}/${action.interface}`;
+      this.#deps.operations.clear(operationKey);
+      if (action.retryAfterMs > 0) this.#failures.set(operationKey, this.failures(operationKey) + 1);
+    }
+    if (action.retryAfterMs > 0) this.#retryAtMs.set(key, this.#deps.clock.now() + action.retryAfterMs);
+  }
+
+  #startCreate(
+    key: string,
+    podEni: PodENI,
+    { interface: name, index, attempt, vSwitchId, isFixed }: AllocationState,
+  ): void {
+    const { operations, cloud, vSwitches, timings, clusterId, needsIpv6 } = this.#deps;
+    const allocation = podEni.spec?.allocations?.[index];
+    const uid = podEni.metadata.uid ?? "";
+    const resourceGroupId = allocation?.eni?.resourceGroupID ?? "";
+    const request: CreateRequest = {
+      vSwitchId,
+      securityGroupIds: allocation?.eni?.securityGroupIDs ?? [],
+      clientToken: clientToken({ podEniUid: uid, interface: name, vSwitchId, attempt }),
+      tags: {
+        [tags.clusterId]: clusterId,
+        [tags.creator]: creatorTagValue,
+        [tags.podEniUid]: uid,
+        [tags.interface]: name,
+        [tags.attempt]: String(attempt),
+      },
+      deleteOnRelease: !isFixed,
+      ipv6Count: needsIpv6 ? 1 : 0,
+      ...(resourceGroupId !== "" && { resourceGroupId }),
+    };
+    const priority: CallPriority = isFixed ? "bind-fixed" : "bind";
+    const started = operations.start(`${key}/${name}`, key, async (signal) => {
+      try {
+        return await cloud.createEni(request, { priority, signal, onTiming: (timing) => timings.called(key, timing) });
+      } catch (error) {
+        vSwitches.returned(vSwitchId);
+        throw error;
+      }
+    });
+    if (started) vSwitches.taken(vSwitchId);
+  }
+
+  // ---- records ----
+
+  async #recordIntent(
+    podEni: PodENI,
+    allocation: AllocationState,
+    vSwitch: VSwitch | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { resourceVersion } = podEni.metadata;
+    const attempts = { ...attemptsOf(podEni), [allocation.interface]: allocation.attempt + 1 };
+    const spec =
+      vSwitch === undefined
+        ? {}
+        : { spec: { allocations: this.#replaced(podEni, allocation.index, (current) => inVSwitch(current, vSwitch)) } };
+    const metadata = { resourceVersion, annotations: { [annotations.createAttempts]: JSON.stringify(attempts) } };
+    await this.#patch(podEni, { metadata, ...spec }, signal);
+  }
+
+  async #recordCreated(
+    key: string,
+    podEni: PodENI,
+    allocation: AllocationState,
+    eni: Eni,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { networkInterfaces, operations, recorder, onCreated } = this.#deps;
+    const allocations = this.#replaced(podEni, allocation.index, (current) => withEni(current, eni));
+    const made = allocations[allocation.index];
+    if (made === undefined) return;
+    onCreated(eni);
+    await absorbExisting(networkInterfaces.client.create(toNetworkInterface(podEni, made), signal));
+    await this.#patch(
+      podEni,
+      { metadata: { resourceVersion: podEni.metadata.resourceVersion }, spec: { allocations } },
+      signal,
+    );
+    operations.clear(`${key}/${allocation.interface}`);
+    this.#failures.delete(`${key}/${allocation.interface}`);
+    recorder.event({
+      regarding: referenceTo(podEni),
+      related: podOf(podEni),
+      type: "Normal",
+      reason: "CreateENISucceed",
+      action: "CreateENI",
+      note: `created ${eni.eniId} with ${eni.primaryIpv4} in ${eni.vSwitchId}`,
+    });
+  }
+
+  async #createRecord(podEni: PodENI, { index }: AllocationState, signal: AbortSignal): Promise<void> {
+    const allocation = podEni.spec?.allocations?.[index];
+    const eniId = allocation?.eni?.id;
+    if (allocation === undefined || eniId === undefined) return;
+    const { client } = this.#deps.networkInterfaces;
+    await absorbExisting(client.create(toNetworkInterface(podEni, allocation), signal));
+    const instanceID = podEni.status?.instanceID ?? "";
+    if (instanceID === "") return;
+    const status = {
+      phase: podEni.status?.phase === "Unbind" ? "Unbind" : "Bind",
+      eniInfo: { ...podEni.status?.eniInfos?.[eniId], id: eniId },
+      instanceID,
+      trunkENIID: podEni.status?.trunkENIID ?? "",
+      nodeName: podEni.metadata.labels?.[labels.node] ?? "",
+    };
+    await client.patchStatus("", eniId, { status }, signal);
+  }
+
+  async #forgetInterface(podEni: PodENI, allocation: AllocationState, signal: AbortSignal): Promise<void> {
+    const attempts = { ...attemptsOf(podEni), [allocation.interface]: allocation.attempt + 1 };
+    const allocations = this.#replaced(podEni, allocation.index, withoutEni);
+    const metadata = {
+      resourceVersion: podEni.metadata.resourceVersion,
+      annotations: { [annotations.createAttempts]: JSON.stringify(attempts) },
+    };
+    await this.#patch(podEni, { metadata, spec: { allocations } }, signal);
+    await this.#deps.networkInterfaces.client.delete("", allocation.eniId, {}, signal);
+  }
+
+  async #requestAttach(
+    podEni: PodENI,
+    { eniId, instanceId, trunkEniId }: PodEniAction & { type: "requestAttach" },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { client, lister } = this.#deps.networkInterfaces;
+    const record = lister.get(eniId);
+    const nodeName = podEni.metadata.labels?.[labels.node] ?? "";
+    if (record?.metadata.labels?.[labels.node] !== nodeName) {
+      await client.patch("", eniId, { metadata: { labels: { [labels.node]: nodeName } } }, signal);
+    }
+    const status = {
+      phase: "Binding",
+      eniInfo: record?.status?.eniInfo ?? { id: eniId },
+      instanceID: instanceId,
+      trunkENIID: trunkEniId,
+      nodeName,
+      // A reason of a former attempt says nothing about this one.
+      conditions: null,
+    };
+    await client.patchStatus("", eniId, { status }, signal);
+  }
+
+  async #requestDetach(eniId: string, signal: AbortSignal): Promise<void> {
+    const { client, lister } = this.#deps.networkInterfaces;
+    const eniInfo = lister.get(eniId)?.status?.eniInfo ?? { id: eniId };
+    await client.patchStatus("", eniId, { status: { phase: "Detaching", eniInfo } }, signal);
+  }
+
+  async #removeFinalizers(podEni: PodENI, signal: AbortSignal): Promise<void> {
+    const own = ownFinalizers(podEni);
+    const left = (podEni.metadata.finalizers ?? []).filter((finalizer) => !own.includes(finalizer));
+    const { resourceVersion } = podEni.metadata;
+    await this.#patch(podEni, { metadata: { resourceVersion, finalizers: left } }, signal);
+  }
+
+  async #deleteSelf(podEni: PodENI, signal: AbortSignal): Promise<void> {
+    const { namespace = "", name, uid } = podEni.metadata;
+    await this.#deps.podEnis.client.delete(namespace, name, uid === undefined ? {} : { uid }, signal);
+  }
+
+  // ---- status ----
+
+  async #reportBind(
+    key: string,
+    podEni: PodENI,
+    instanceId: string,
+    trunkEniId: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, networkInterfaces, recorder, timings, log, onBound } = this.#deps;
+    const allocations = podEni.spec?.allocations ?? [];
+    const eniIds = allocations.map((allocation) => allocation.eni?.id ?? "");
+    const nowMs = clock.now();
+    let conditions = this.#conditions(podEni, readyCondition("True", reasons.bound, `bound on ${instanceId}`));
+    const isFixed = allocations.some((allocation) => allocation.allocationType?.type === "Fixed");
+    if (findCondition(conditions, podPresent) !== undefined) {
+      conditions = setCondition(conditions, podPresentCondition(), toWireTime(nowMs));
+    }
+    const status = {
+      phase: "Bind",
+      instanceID: instanceId,
+      trunkENIID: trunkEniId,
+      eniInfos: toEniInfos(eniIds, (eniId) => networkInterfaces.lister.get(eniId)),
+      ...((podEni.status?.msg ?? "") !== "" && { msg: "" }),
+      ...(isFixed && { podLastSeen: toWireTime(nowMs) }),
+      conditions,
+    };
+    await this.#patchStatus(podEni, status, signal);
+    recorder.event({
+      regarding: referenceTo(podEni),
+      related: podOf(podEni),
+      type: "Normal",
+      reason: "AttachENISucceed",
+      action: "AttachENI",
+      note: `attached eni ${eniIds.join(", ")}`,
+    });
+    const totalMs = nowMs - Date.parse(podEni.metadata.creationTimestamp ?? "");
+    onBound(totalMs / 1_000);
+    const { namespace, name } = podEni.metadata;
+    log.info("pod bound", { controller: "pod-eni", namespace, name, ...timings.take(key), totalMs });
+  }
+
+  async #reportUnbind(podEni: PodENI, signal: AbortSignal): Promise<void> {
+    const infos = Object.keys(podEni.status?.eniInfos ?? {}).map(
+      (eniId) => [eniId, { status: "Unbind", networkCardIndex: null }] as const,
+    );
+    const kept = (podEni.spec?.allocations ?? []).map((allocation) => allocation.ipv4 ?? "").filter((ip) => ip !== "");
+    const message = `${kept.join(", ")} kept for the next pod of this name`;
+    await this.#patchStatus(
+      podEni,
+      {
+        phase: "Unbind",
+        instanceID: null,
+        trunkENIID: null,
+        eniInfos: Object.fromEntries(infos),
+        conditions: this.#conditions(podEni, readyCondition("False", reasons.retained, message)),
+      },
+      signal,
+    );
+    this.#deps.recorder.event({
+      regarding: referenceTo(podEni),
+      type: "Normal",
+      reason: "DetachENISucceed",
+      action: "DetachENI",
+      note: message,
+    });
+  }
+
+  async #releaseExpired(podEni: PodENI, signal: AbortSignal): Promise<void> {
+    const { namespace = "", name } = podEni.metadata;
+    const pod = await this.#deps.livePods.getLive(namespace, name, signal);
+    // The cache has yet to learn of that pod; its arrival wakes the record.
+    if (pod !== undefined && !isFinished(pod)) return;
+    await this.#patchStatus(podEni, { phase: "Deleting" }, signal);
+  }
+
+  #conditions(podEni: PodENI, next: NextCondition): NonNullable<PodENIStatus["conditions"]> {
+    return setCondition(podEni.status?.conditions, next, toWireTime(this.#deps.clock.now()));
+  }
+
+  /** Guarded by the version that the decision was made from: controller `pod` writes the phase too. */
+  async #patchStatus(podEni: PodENI, status: object, signal: AbortSignal): Promise<void> {
+    const { namespace = "", name, resourceVersion } = podEni.metadata;
+    await this.#deps.podEnis.client.patchStatus(namespace, name, { metadata: { resourceVersion }, status }, signal);
+  }
+
+  async #patch(podEni: PodENI, patch: object, signal: AbortSignal): Promise<void> {
+    await this.#deps.podEnis.client.patch(podEni.metadata.namespace ?? "", podEni.metadata.name, patch, signal);
+  }
+
+  #replaced(
+    podEni: PodENI,
+    index: number,
+    change: (allocation: PodEniAllocation) => PodEniAllocation,
+  ): readonly PodEniAllocation[] {
+    return (podEni.spec?.allocations ?? []).map((allocation, at) => (at === index ? change(allocation) : allocation));
+  }
+}
+
+type MemoryAction = "requestPlace" | "releasePlace" | "startCreate" | "backOff" | "blockVSwitch" | "requestSweep";
+
+/** The record of that interface exists: a former try made it and its answer was lost. */
+async function absorbExisting(creation: Promise<unknown>): Promise<void> {
+  try {
+    await creation;
+  } catch (error) {
+    if (!(error instanceof AlreadyExistsError)) throw error;
+  }
+}
+
+function inVSwitch(allocation: PodEniAllocation, vSwitch: VSwitch): PodEniAllocation {
+  return {
+    ...allocation,
+    ipv4CIDR: vSwitch.ipv4Cidr,
+    ipv6CIDR: vSwitch.ipv6Cidr,
+    eni: { ...allocation.eni, vSwitchID: vSwitch.vSwitchId, zone: vSwitch.zoneId },
+  };
+}
+
+function withoutEni(allocation: PodEniAllocation): PodEniAllocation {
+  const { id: _id, mac: _mac, ...eni } = allocation.eni ?? {};
+  const { ipv4: _ipv4, ipv6: _ipv6, ...rest } = allocation;
+  return { ...rest, eni };
+}
+
+function referenceTo(podEni: PodENI): ObjectReference {
+  const { namespace = "", name, uid } = podEni.metadata;
+  const kind = { apiVersion: "network.alibabacloud.com/v1beta1", kind: "PodENI" };
+  return { ...kind, namespace, name, ...(uid !== undefined && { uid }) };
+}
+
+function podOf(podEni: PodENI): ObjectReference {
+  const { namespace = "", name } = podEni.metadata;
+  const uid = podEni.metadata.annotations?.[annotations.podUid];
+  return { apiVersion: "v1", kind: "Pod", namespace, name, ...(uid !== undefined && { uid }) };
+}

@@ -1,0 +1,412 @@
+import type { Eni } from "../../domain/eni/eni.ts";
+import { retentionOf } from "../../domain/retention/retention.ts";
+import { selectVSwitch, type VSwitchShortage } from "../../domain/vswitch/select.ts";
+import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import { reasons } from "./conditions.ts";
+import type { AllocationState, CreationFailure, PodEniState } from "./state.ts";
+
+/** One call or write each. */
+export type PodEniAction =
+  | { readonly type: "requestPlace"; readonly priority: number }
+  | { readonly type: "releasePlace" }
+  /** Writes the vSwitch of an interface that is still to be made, before the cloud is asked for it. */
+  | { readonly type: "recordIntent"; readonly allocation: AllocationState; readonly vSwitch: VSwitch | undefined }
+  | { readonly type: "startCreate"; readonly allocation: AllocationState }
+  | { readonly type: "recordCreated"; readonly allocation: AllocationState; readonly eni: Eni }
+  /** Makes the NetworkInterface of an interface that the record names. */
+  | { readonly type: "createRecord"; readonly allocation: AllocationState }
+  | { readonly type: "requestAttach"; readonly eniId: string; readonly instanceId: string; readonly trunkEniId: string }
+  | { readonly type: "requestDetach"; readonly eniId: string }
+  | { readonly type: "deleteRecord"; readonly eniId: string }
+  /** The cloud lost the interface of an elastic allocation: make another. */
+  | { readonly type: "forgetInterface"; readonly allocation: AllocationState }
+  | { readonly type: "reportBind"; readonly instanceId: string; readonly trunkEniId: string }
+  | { readonly type: "reportUnbind" }
+  | { readonly type: "reportDeleting" }
+  /** Starts the clock of a fixed address whose pod's deletion nobody recorded. */
+  | { readonly type: "recordPodGone" }
+  | { readonly type: "releaseExpired" }
+  | { readonly type: "deleteSelf" }
+  | { readonly type: "removeFinalizers" }
+  /** Remembers when to try again, and gives the creation's outcome up. */
+  | { readonly type: "backOff"; readonly interface?: string; readonly retryAfterMs: number }
+  | { readonly type: "blockVSwitch"; readonly vSwitchId: string }
+  /** A creation may have happened that nobody will ask about again: the collector must look. */
+  | { readonly type: "requestSweep" };
+
+/** Why it is not ready, for condition, event and the node daemon. */
+export interface Explanation {
+  readonly reason: string;
+  readonly message: string;
+  /** A failure is told at once and as an event; progress only once it takes unusually long. */
+  readonly isFailure: boolean;
+}
+
+export interface PodEniPlan {
+  readonly actions: readonly PodEniAction[];
+  readonly explanation?: Explanation;
+  readonly requeueAfterMs?: number;
+}
+
+/** While vSwitches are full, free addresses are looked for this often. */
+const exhaustedRetryMs = 10_000;
+/** What only an edit of somebody's object mends is looked at again this often; watches usually come first. */
+const misconfiguredRetryMs = 30_000;
+
+/**
+ * Decides the next steps for the interfaces of one pod.
+ *
+ * Pure and total. Intent is recorded before the cloud is asked (`recordIntent` before `startCreate`); a creation whose
+ * answer never came is repeated with the same token; nothing is attached without one of the places.
+ */
+export function planPodEni(state: PodEniState, pick: (n: number) => number): PodEniPlan {
+  if (state.isDeleting) return planRemoval(state);
+  switch (state.phase) {
+    case "":
+    case "Binding":
+      return planBind(state, pick);
+    case "Detaching":
+      return planDetach(state);
+    case "Unbind":
+      return planRetention(state);
+    case "Deleting":
+      return { actions: [...release(state), { type: "deleteSelf" }] };
+    default:
+      return { actions: [...release(state), ...missingRecords(state)] };
+  }
+}
+
+/** Records of the published program's first releases have no NetworkInterfaces; they are made where they are missed. */
+function missingRecords({ allocations }: PodEniState): PodEniAction[] {
+  return allocations
+    .filter(({ eniId, record, isKnownGone }) => eniId !== "" && record === undefined && !isKnownGone)
+    .map((allocation) => ({ type: "createRecord", allocation }));
+}
+
+function release(state: PodEniState): PodEniAction[] {
+  return state.place === "none" ? [] : [{ type: "releasePlace" }];
+}
+
+// ---- removal ----
+
+function planRemoval(state: PodEniState): PodEniPlan {
+  if (!state.hasFinalizer) return { actions: release(state) };
+  const actions = release(state);
+  let isPending = false;
+  for (const allocation of state.allocations) {
+    const step = removalStep(allocation);
+    actions.push(...step.actions);
+    isPending ||= step.isPending;
+  }
+  if (!isPending) actions.push({ type: "removeFinalizers" });
+  const names = state.allocations.map((allocation) => allocation.eniId).filter((id) => id !== "");
+  return {
+    actions,
+    explanation: { reason: reasons.releasing, message: `releasing ${names.join(", ")}`, isFailure: false },
+  };
+}
+
+function removalStep(allocation: AllocationState): { actions: PodEniAction[]; isPending: boolean } {
+  if (allocation.eniId === "") return removalOfUncreated(allocation);
+  if (allocation.isKnownGone) return { actions: [], isPending: false };
+  if (allocation.record === undefined) return { actions: [{ type: "createRecord", allocation }], isPending: true };
+  if (allocation.record.isDeleting) return { actions: [], isPending: true };
+  return { actions: [{ type: "deleteRecord", eniId: allocation.eniId }], isPending: true };
+}
+
+function removalOfUncreated(allocation: AllocationState): { actions: PodEniAction[]; isPending: boolean } {
+  const { creation } = allocation;
+  switch (creation.type) {
+    case "running":
+      return { actions: [], isPending: true };
+    case "done":
+      return { actions: [{ type: "recordCreated", allocation, eni: creation.eni }], isPending: true };
+    case "failed":
+      return { actions: [{ type: "requestSweep" }], isPending: false };
+    case "none":
+      return { actions: [], isPending: false };
+  }
+}
+
+// ---- detach and retention ----
+
+function planDetach(state: PodEniState): PodEniPlan {
+  const actions: PodEniAction[] = release(state);
+  let isPending = false;
+  for (const allocation of state.allocations) {
+    const { creation, record, eniId } = allocation;
+    if (creation.type === "running") isPending = true;
+    if (creation.type === "done") actions.push({ type: "recordCreated", allocation, eni: creation.eni });
+    if (eniId !== "" && record === undefined && !allocation.isKnownGone)
+      actions.push({ type: "createRecord", allocation });
+    if (record === undefined || record.phase === "Unbind") continue;
+    isPending = true;
+    if (record.phase !== "Detaching" && !record.isDeleting) actions.push({ type: "requestDetach", eniId });
+  }
+  const isHolding = state.allocations.some((allocation) => allocation.eniId !== "");
+  if (!isPending && !actions.some((action) => action.type !== "releasePlace")) {
+    actions.push({ type: isHolding ? "reportUnbind" : "reportDeleting" });
+  }
+  const trouble = state.allocations
+    .map((allocation) => allocation.record?.trouble)
+    .find((found) => found !== undefined);
+  return {
+    actions,
+    explanation: {
+      reason: reasons.detaching,
+      message: trouble?.message ?? "the interfaces are being detached",
+      isFailure: false,
+    },
+  };
+}
+
+function planRetention(state: PodEniState): PodEniPlan {
+  const actions = [...release(state), ...missingRecords(state)];
+  if (state.hasAnyPod) return { actions };
+  if (state.podGoneAtMs === undefined) return { actions: [...actions, { type: "recordPodGone" }] };
+  const retention = retentionOf(state.retention, state.podGoneAtMs);
+  switch (retention.type) {
+    case "release":
+      return { actions: [...actions, { type: "releaseExpired" }] };
+    case "keepForever":
+      return { actions };
+    case "keepUntil":
+      if (state.nowMs >= retention.atMs) return { actions: [...actions, { type: "releaseExpired" }] };
+      return { actions, requeueAfterMs: retention.atMs - state.nowMs };
+  }
+}
+
+// ---- bind ----
+
+function planBind(state: PodEniState, pick: (n: number) => number): PodEniPlan {
+  if (state.pod === undefined) return { actions: release(state) };
+  const { node } = state;
+  if ("problem" in node) return giveUp(state, reasons.nodeNotReady, node.problem, misconfiguredRetryMs);
+  const obstacle = obstacleOf(state, node);
+  if (obstacle !== undefined) return giveUp(state, obstacle.reason, obstacle.message, misconfiguredRetryMs);
+  if (state.retryAtMs !== undefined && state.retryAtMs > state.nowMs) {
+    return { actions: [], requeueAfterMs: state.retryAtMs - state.nowMs };
+  }
+  if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
+  if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
+  return planAllocations(state, node, pick);
+}
+
+function waitingForPlace({ placesAhead }: PodEniState): Explanation {
+  const before = placesAhead === undefined ? "" : `; about ${roundUp(placesAhead)} before it`;
+  return {
+    reason: reasons.waitingForPlace,
+    message: `waiting for one of the places in which pods are given interfaces${before}`,
+    isFailure: false,
+  };
+}
+
+// Rounded, or the message would change with every pod that is served.
+function roundUp(count: number): number {
+  return Math.ceil((count + 1) / 50) * 50;
+}
+
+/** What stands in the way whatever the cloud says. */
+function obstacleOf(
+  state: PodEniState,
+  node: { readonly name: string; readonly zone: string; readonly trunkEniId?: string },
+): { reason: string; message: string } | undefined {
+  if (state.allocations.length === 0) {
+    return { reason: reasons.invalidSpec, message: "the record has no allocation; delete it and it is made again" };
+  }
+  const isMade = state.allocations.some((allocation) => allocation.eniId !== "");
+  if (isMade && state.zone !== "" && state.zone !== node.zone) {
+    return {
+      reason: reasons.zoneMismatch,
+      message: `the kept address belongs to zone ${state.zone}, but node ${node.name} is in ${node.zone}; the pod must run in ${state.zone}`,
+    };
+  }
+  if (node.trunkEniId === undefined && state.allocations.some((allocation) => allocation.wantsTrunk)) {
+    return {
+      reason: reasons.nodeWithoutTrunk,
+      message: `node ${node.name} has no trunk interface (annotation k8s.aliyun.com/trunk-on); use an instance type with trunk support, or eniType ENI`,
+    };
+  }
+  return undefined;
+}
+
+/** Fixed addresses first, then interfaces that exist already (a former process left them half-way), then pod priority. */
+function placePriority(state: PodEniState): number {
+  const isMade = state.allocations.some((allocation) => allocation.eniId !== "");
+  return (state.isFixed ? 4e10 : 0) + (isMade ? 8e10 : 0) + (state.pod?.priority ?? 0);
+}
+
+function giveUp(state: PodEniState, reason: string, message: string, retryAfterMs: number): PodEniPlan {
+  return { actions: release(state), explanation: { reason, message, isFailure: true }, requeueAfterMs: retryAfterMs };
+}
+
+interface Step {
+  readonly actions: readonly PodEniAction[];
+  readonly isBound: boolean;
+  readonly explanation?: Explanation;
+  /** The pod cannot go on and gives its place to another. */
+  readonly givesPlaceUp?: boolean;
+  readonly requeueAfterMs?: number;
+}
+
+function planAllocations(
+  state: PodEniState,
+  node: { readonly instanceId: string; readonly trunkEniId?: string; readonly zone: string },
+  pick: (n: number) => number,
+): PodEniPlan {
+  const usesTrunk = state.allocations.some((allocation) => allocation.wantsTrunk);
+  const steps = state.allocations.map((allocation) =>
+    allocation.eniId === ""
+      ? planCreation(state, allocation, node.zone, pick)
+      : planAttach(allocation, node.instanceId, allocation.wantsTrunk ? (node.trunkEniId ?? "") : ""),
+  );
+  if (steps.every((step) => step.isBound)) {
+    const trunkEniId = usesTrunk ? (node.trunkEniId ?? "") : "";
+    return { actions: [{ type: "reportBind", instanceId: node.instanceId, trunkEniId }, { type: "releasePlace" }] };
+  }
+  const explained =
+    steps.find((step) => step.explanation?.isFailure === true) ?? steps.find((step) => step.explanation);
+  const requeues = steps.flatMap((step) => step.requeueAfterMs ?? []);
+  const actions = steps.flatMap((step) => step.actions);
+  if (steps.some((step) => step.givesPlaceUp)) actions.push({ type: "releasePlace" });
+  return {
+    actions,
+    ...(explained?.explanation !== undefined && { explanation: explained.explanation }),
+    ...(requeues.length > 0 && { requeueAfterMs: Math.min(...requeues) }),
+  };
+}
+
+function planCreation(
+  state: PodEniState,
+  allocation: AllocationState,
+  zone: string,
+  pick: (n: number) => number,
+): Step {
+  const { creation } = allocation;
+  switch (creation.type) {
+    case "running":
+      return progress(reasons.creating, `creating the interface ${allocation.interface} in ${allocation.vSwitchId}`);
+    case "done":
+      return { actions: [{ type: "recordCreated", allocation, eni: creation.eni }], isBound: false };
+    case "failed":
+      return planAfterFailure(allocation, creation.failure);
+    case "none":
+      if (!allocation.vSwitchIsUnusable) return { actions: [{ type: "startCreate", allocation }], isBound: false };
+      return chooseVSwitch(state, allocation, zone, pick);
+  }
+}
+
+function planAfterFailure(allocation: AllocationState, failure: CreationFailure): Step {
+  const backOff: PodEniAction = {
+    type: "backOff",
+    interface: allocation.interface,
+    retryAfterMs: failure.retryAfterMs,
+  };
+  const explanation = { reason: failure.reason, message: failure.message, isFailure: true };
+  switch (failure.remedy) {
+    case "nextVSwitch":
+      return {
+        actions: [
+          { type: "blockVSwitch", vSwitchId: allocation.vSwitchId },
+          { ...backOff, retryAfterMs: 0 },
+        ],
+        isBound: false,
+      };
+    case "newToken":
+      return {
+        actions: [{ type: "requestSweep" }, backOff, { type: "recordIntent", allocation, vSwitch: undefined }],
+        isBound: false,
+        explanation,
+      };
+    case "repeat":
+      return { actions: [backOff], isBound: false, explanation, requeueAfterMs: failure.retryAfterMs };
+    case "stop":
+      return {
+        actions: [backOff],
+        isBound: false,
+        explanation,
+        givesPlaceUp: true,
+        requeueAfterMs: failure.retryAfterMs,
+      };
+  }
+}
+
+function chooseVSwitch(
+  state: PodEniState,
+  allocation: AllocationState,
+  zone: string,
+  pick: (n: number) => number,
+): Step {
+  const { network } = allocation;
+  if (network === undefined) {
+    const message = `the pod no longer says which vSwitches interface ${allocation.interface} may use, and ${allocation.vSwitchId} has no free address`;
+    return stop(reasons.vSwitchesExhausted, message, exhaustedRetryMs);
+  }
+  const choice = selectVSwitch({
+    vSwitchIds: network.vSwitchOptions,
+    vSwitches: state.vSwitches,
+    zone,
+    policy: network.vSwitchSelectionPolicy ?? "ordered",
+    pick,
+    needsIpv6: state.needsIpv6,
+  });
+  if (choice.vSwitch !== undefined) {
+    return { actions: [{ type: "recordIntent", allocation, vSwitch: choice.vSwitch }], isBound: false };
+  }
+  const { reason, message } = choice.shortage;
+  return stop(
+    shortageReasons[reason],
+    message,
+    reason === "VSwitchesExhausted" ? exhaustedRetryMs : misconfiguredRetryMs,
+  );
+}
+
+const shortageReasons: Record<VSwitchShortage["reason"], string> = {
+  NoVSwitchInZone: reasons.noVSwitchInZone,
+  VSwitchesExhausted: reasons.vSwitchesExhausted,
+  VSwitchNotFound: reasons.vSwitchNotFound,
+};
+
+function stop(reason: string, message: string, retryAfterMs: number): Step {
+  return {
+    actions: [{ type: "backOff", retryAfterMs }],
+    isBound: false,
+    explanation: { reason, message, isFailure: true },
+    givesPlaceUp: true,
+    requeueAfterMs: retryAfterMs,
+  };
+}
+
+function planAttach(allocation: AllocationState, instanceId: string, trunkEniId: string): Step {
+  const { record, eniId } = allocation;
+  if (record === undefined) return { actions: [{ type: "createRecord", allocation }], isBound: false };
+  if (record.isMissing) return planMissing(allocation);
+  if (record.isDeleting) return progress(reasons.interfaceMissing, `interface ${eniId} is being deleted`);
+  switch (record.phase) {
+    case "":
+    case "Unbind":
+      return { actions: [{ type: "requestAttach", eniId, instanceId, trunkEniId }], isBound: false };
+    case "Bind":
+      if (record.instanceId === instanceId) return { actions: [], isBound: true };
+      return { actions: [{ type: "requestDetach", eniId }], isBound: false };
+    default:
+      return attaching(allocation, instanceId);
+  }
+}
+
+function attaching({ record, eniId }: AllocationState, instanceId: string): Step {
+  const trouble = record?.trouble;
+  if (trouble === undefined) return progress(reasons.attaching, `attaching ${eniId} to ${instanceId}`);
+  return { actions: [], isBound: false, explanation: { ...trouble, isFailure: true } };
+}
+
+function planMissing(allocation: AllocationState): Step {
+  const message = `the cloud has no interface ${allocation.eniId} any more; somebody deleted it`;
+  if (!allocation.isFixed) return { actions: [{ type: "forgetInterface", allocation }], isBound: false };
+  const advice = `${message}. Its fixed address is lost: delete the PodENI to get another`;
+  return { ...stop(reasons.interfaceMissing, advice, misconfiguredRetryMs), actions: [] };
+}
+
+function progress(reason: string, message: string): Step {
+  return { actions: [], isBound: false, explanation: { reason, message, isFailure: false } };
+}

@@ -1,0 +1,146 @@
+import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
+import { labels } from "../../crds/v1beta1/names.ts";
+import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import type { Clock, Lister, Random } from "../../runtime/ports.ts";
+import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
+import { toCreationFailure } from "./creation.ts";
+import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
+import { planPodEni, type Explanation, type PodEniPlan } from "./plan.ts";
+import { toState, type CreationState, type PodEniState } from "./state.ts";
+
+/** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
+export interface PodEniDeps extends ExecutorDeps {
+  readonly pods: Lister<Pod>;
+  readonly nodes: Lister<CoreNode>;
+  readonly needsIpv6: boolean;
+  readonly random: Random;
+  readonly clock: Clock;
+}
+
+/** A reconcile takes several steps when each write's answer already tells the next; more than this means a mistake. */
+const maxPasses = 10;
+
+/** Progress is told on the object only when it takes longer than binds usually do; a write for each would cost more than it helps. */
+const progressIsSlowAfterMs = 8_000;
+
+/** Takes the interfaces of one pod through their life: observe, plan, execute, until nothing more can be done at once. */
+export class PodEniReconciler implements Reconciler {
+  readonly #deps: PodEniDeps;
+  readonly #executor: PodEniExecutor;
+  readonly #unfinishedSinceMs = new Map<string, number>();
+
+  constructor(deps: PodEniDeps) {
+    this.#deps = deps;
+    this.#executor = new PodEniExecutor(deps);
+  }
+
+  async reconcile(request: Request, signal: AbortSignal): Promise<Result> {
+    const key = keyOf(request);
+    let explanation: Explanation | undefined;
+    for (let pass = 0; pass < maxPasses; pass++) {
+      const podEni = this.#deps.podEnis.lister.get(key);
+      if (podEni === undefined) {
+        this.#forget(key);
+        return {};
+      }
+      const plan = planPodEni(await this.#observe(key, podEni, signal), (n) => Math.floor(this.#deps.random() * n));
+      explanation = plan.explanation ?? explanation;
+      if (plan.actions.length === 0)
+        return this.#explain(key, podEni, { ...plan, ...(explanation && { explanation }) }, signal);
+      for (const action of plan.actions) await this.#executor.execute(key, podEni, action, signal);
+    }
+    return { requeueAfterMs: 1_000 };
+  }
+
+  /** The record of `eniId` was deleted, which controller `eni` allows only once the cloud has no such interface. */
+  interfaceGone(record: NetworkInterface): void {
+    this.#executor.interfaceGone(record);
+  }
+
+  async #observe(key: string, podEni: PodENI, signal: AbortSignal): Promise<PodEniState> {
+    const { pods, nodes, networkInterfaces, vSwitches, places, clock, needsIpv6 } = this.#deps;
+    const pod = pods.get(key);
+    const nodeName = pod?.spec?.nodeName ?? podEni.metadata.labels?.[labels.node] ?? "";
+    const placesAhead = places.position(key);
+    const seen = {
+      podEni,
+      pod,
+      node: nodes.get(nodeName),
+      networkInterface: (eniId: string) => networkInterfaces.lister.get(eniId),
+      creation: (name: string) => this.#creation(key, name),
+      isKnownGone: (eniId: string) => this.#executor.isKnownGone(eniId),
+      vSwitchIsUnusable: (id: string) => vSwitches.isExhausted(id),
+      place: this.#place(key),
+      placesAhead,
+      retryAtMs: this.#executor.retryAtMs(key),
+      needsIpv6,
+      nowMs: clock.now(),
+      vSwitches: noVSwitches,
+    };
+    const state = toState(seen);
+    const candidates = choiceIsDue(state);
+    return candidates.length === 0
+      ? state
+      : toState({ ...seen, vSwitches: await this.#readVSwitches(candidates, signal) });
+  }
+
+  async #readVSwitches(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, VSwitch>> {
+    const { vSwitches } = this.#deps;
+    await vSwitches.refreshExhausted(signal);
+    const found = await vSwitches.get(ids, signal);
+    return new Map(found.flatMap((entry) => ("error" in entry ? [] : [[entry.vSwitchId, entry] as const])));
+  }
+
+  #creation(key: string, interfaceName: string): CreationState {
+    const operation = this.#deps.operations.state(`${key}/${interfaceName}`);
+    switch (operation?.status) {
+      case undefined:
+        return { type: "none" };
+      case "running":
+        return { type: "running" };
+      case "done":
+        return { type: "done", eni: operation.result };
+      case "failed": {
+        const failures = this.#executor.failures(`${key}/${interfaceName}`);
+        return { type: "failed", failure: toCreationFailure(operation.error, failures + 1) };
+      }
+    }
+  }
+
+  #place(key: string): PodEniState["place"] {
+    if (this.#deps.places.holds(key)) return "held";
+    return this.#deps.places.isWaiting(key) ? "waiting" : "none";
+  }
+
+  async #explain(key: string, podEni: PodENI, plan: PodEniPlan, signal: AbortSignal): Promise<Result> {
+    const { explanation, requeueAfterMs } = plan;
+    if (explanation === undefined) {
+      this.#unfinishedSinceMs.delete(key);
+      return requeueAfterMs === undefined ? {} : { requeueAfterMs };
+    }
+    const nowMs = this.#deps.clock.now();
+    const sinceMs = this.#unfinishedSinceMs.get(key) ?? nowMs;
+    this.#unfinishedSinceMs.set(key, sinceMs);
+    const tellInMs = explanation.isFailure ? 0 : sinceMs + progressIsSlowAfterMs - nowMs;
+    if (tellInMs <= 0) await this.#executor.explain(podEni, explanation, signal);
+    const waits = [...(requeueAfterMs === undefined ? [] : [requeueAfterMs]), ...(tellInMs > 0 ? [tellInMs] : [])];
+    return waits.length === 0 ? {} : { requeueAfterMs: Math.min(...waits) };
+  }
+
+  #forget(key: string): void {
+    this.#unfinishedSinceMs.delete(key);
+    this.#executor.forget(key);
+  }
+}
+
+const noVSwitches: ReadonlyMap<string, VSwitch> = new Map();
+
+/** Ids of the vSwitches to read, when an interface is about to be made and has no usable one. */
+function choiceIsDue(state: PodEniState): readonly string[] {
+  if (state.place !== "held" || state.isDeleting) return [];
+  return state.allocations
+    .filter(({ eniId, creation, vSwitchIsUnusable }) => eniId === "" && creation.type === "none" && vSwitchIsUnusable)
+    .flatMap(({ network }) => network?.vSwitchOptions ?? []);
+}

@@ -1,0 +1,232 @@
+import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import { annotations, finalizers, labels } from "../../crds/v1beta1/names.ts";
+import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
+import { findCondition } from "../../domain/conditions/conditions.ts";
+import type { Eni } from "../../domain/eni/eni.ts";
+import { toNodeFacts, type NodeFacts } from "../../domain/kubernetes/node-facts.ts";
+import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
+import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
+import type { AllocationRetention } from "../../domain/retention/retention.ts";
+import { isFixed } from "../../domain/retention/retention.ts";
+import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import { podPresent, ready } from "./conditions.ts";
+
+/** Everything that decides which step comes next for the interfaces of one pod. */
+export interface PodEniState {
+  /** Source: `.status.phase`; another word than the published ones is possible. */
+  readonly phase: string;
+  readonly isDeleting: boolean;
+  readonly hasFinalizer: boolean;
+  /** The record outlives its pod. */
+  readonly isFixed: boolean;
+  readonly zone: string;
+  readonly allocations: readonly AllocationState[];
+  readonly retention: readonly AllocationRetention[];
+  /** The pod that the record is for: exists, is not finished, and has the UID of annotation `pod-uid`. */
+  readonly pod: { readonly priority: number } | undefined;
+  /** A pod of the record's name exists, whatever its UID. */
+  readonly hasAnyPod: boolean;
+  readonly node: NodeFacts | { readonly problem: string };
+  readonly place: "held" | "waiting" | "none";
+  /** How many wait before it for one of the places; only while waiting. */
+  readonly placesAhead?: number;
+  /** When the pod's deletion was observed. Source: condition PodPresent False with `.status.podLastSeen`. */
+  readonly podGoneAtMs?: number;
+  /** After a failure: not before then. Memory of this process. */
+  readonly retryAtMs?: number;
+  /** vSwitches that allocations without a usable one may choose from; read only when needed. */
+  readonly vSwitches: ReadonlyMap<string, VSwitch>;
+  readonly needsIpv6: boolean;
+  readonly nowMs: number;
+}
+
+export interface AllocationState {
+  readonly index: number;
+  readonly interface: string;
+  readonly isFixed: boolean;
+  /** Empty until the cloud has made the interface. */
+  readonly eniId: string;
+  /** The recorded intent; empty when none could be chosen. */
+  readonly vSwitchId: string;
+  /** The vSwitch of the intent refused for lack of addresses a moment ago, or does not exist. */
+  readonly vSwitchIsUnusable: boolean;
+  readonly wantsTrunk: boolean;
+  /** Counts the decisions to create this interface anew; part of the client token. */
+  readonly attempt: number;
+  /** What the pod asked for on this interface; absent when its annotation is gone. */
+  readonly network?: PodNetwork;
+  readonly creation: CreationState;
+  readonly record?: InterfaceRecord;
+  /** This process saw the record of the interface go, after the cloud had none any more. */
+  readonly isKnownGone: boolean;
+}
+
+export type CreationState =
+  | { readonly type: "none" }
+  | { readonly type: "running" }
+  | { readonly type: "done"; readonly eni: Eni }
+  | { readonly type: "failed"; readonly failure: CreationFailure };
+
+/** A failed CreateNetworkInterface, in the words that decide what is next. */
+export interface CreationFailure {
+  /** `nextVSwitch`: choose another one. `newToken`: the token is spent. `repeat`: same token again. `stop`: a person or time must help. */
+  readonly remedy: "nextVSwitch" | "newToken" | "repeat" | "stop";
+  readonly reason: string;
+  readonly message: string;
+  /** Milliseconds until it is worth trying again. */
+  readonly retryAfterMs: number;
+}
+
+/** The NetworkInterface of an allocation. */
+export interface InterfaceRecord {
+  readonly phase: string;
+  readonly isDeleting: boolean;
+  readonly instanceId: string;
+  /** The cloud has no such interface any more. */
+  readonly isMissing: boolean;
+  /** Reason and message of condition Ready, while False. */
+  readonly trouble?: { readonly reason: string; readonly message: string };
+}
+
+/** What the reconciler read, before it is taken apart. */
+export interface Observation {
+  readonly podEni: PodENI;
+  readonly pod: Pod | undefined;
+  readonly node: CoreNode | undefined;
+  readonly networkInterface: (eniId: string) => NetworkInterface | undefined;
+  readonly creation: (allocationInterface: string) => CreationState;
+  readonly isKnownGone: (eniId: string) => boolean;
+  readonly vSwitchIsUnusable: (vSwitchId: string) => boolean;
+  readonly vSwitches: ReadonlyMap<string, VSwitch>;
+  readonly place: PodEniState["place"];
+  readonly placesAhead: number | undefined;
+  readonly retryAtMs: number | undefined;
+  readonly needsIpv6: boolean;
+  readonly nowMs: number;
+}
+
+/** Pure and total: what cannot be read of somebody else's object is absent. */
+export function toState(seen: Observation): PodEniState {
+  const { podEni, pod, placesAhead, retryAtMs } = seen;
+  const allocations = podEni.spec?.allocations ?? [];
+  const retention = allocations.map((allocation) => allocation.allocationType ?? {});
+  const networks = networksOf(pod);
+  const attempts = attemptsOf(podEni);
+  const podGoneAtMs = podGoneAt(podEni);
+  return {
+    phase: podEni.status?.phase ?? "",
+    isDeleting: podEni.metadata.deletionTimestamp !== undefined,
+    hasFinalizer: ownFinalizers(podEni).length > 0,
+    isFixed: isFixed(retention),
+    zone: podEni.spec?.zone ?? "",
+    retention,
+    allocations: allocations.map((allocation, index) => toAllocation(seen, allocation, index, networks, attempts)),
+    pod: isOwner(podEni, pod) ? { priority: pod?.spec?.priority ?? 0 } : undefined,
+    hasAnyPod: pod !== undefined && !isFinished(pod),
+    node: nodeOf(seen),
+    place: seen.place,
+    ...(placesAhead !== undefined && { placesAhead }),
+    ...(podGoneAtMs !== undefined && { podGoneAtMs }),
+    ...(retryAtMs !== undefined && { retryAtMs }),
+    vSwitches: seen.vSwitches,
+    needsIpv6: seen.needsIpv6,
+    nowMs: seen.nowMs,
+  };
+}
+
+function toAllocation(
+  seen: Observation,
+  allocation: PodEniAllocation,
+  index: number,
+  networks: readonly PodNetwork[],
+  attempts: Readonly<Record<string, number>>,
+): AllocationState {
+  const interfaceName = interfaceOf(allocation);
+  const eniId = allocation.eni?.id ?? "";
+  const vSwitchId = allocation.eni?.vSwitchID ?? "";
+  const network = networks.find(
+    (candidate) => (candidate.interface === "" ? "eth0" : candidate.interface) === interfaceName,
+  );
+  const record = eniId === "" ? undefined : toRecord(seen.networkInterface(eniId));
+  return {
+    index,
+    interface: interfaceName,
+    isFixed: allocation.allocationType?.type === "Fixed",
+    eniId,
+    vSwitchId,
+    vSwitchIsUnusable: vSwitchId === "" || seen.vSwitchIsUnusable(vSwitchId),
+    wantsTrunk: allocation.eni?.attachmentOptions?.trunk ?? false,
+    attempt: attempts[interfaceName] ?? 0,
+    ...(network !== undefined && { network }),
+    creation: eniId === "" ? seen.creation(interfaceName) : { type: "none" },
+    ...(record !== undefined && { record }),
+    isKnownGone: eniId !== "" && seen.isKnownGone(eniId),
+  };
+}
+
+function toRecord(networkInterface: NetworkInterface | undefined): InterfaceRecord | undefined {
+  if (networkInterface === undefined) return undefined;
+  const { status } = networkInterface;
+  const condition = findCondition(status?.conditions, ready);
+  return {
+    phase: status?.phase ?? "",
+    isDeleting: networkInterface.metadata.deletionTimestamp !== undefined,
+    instanceId: status?.instanceID ?? "",
+    isMissing: condition?.reason === "InterfaceMissing",
+    ...(condition?.status === "False" && { trouble: { reason: condition.reason, message: condition.message } }),
+  };
+}
+
+/** Name of the interface in the pod; legacy records leave it empty for the first. */
+export function interfaceOf(allocation: PodEniAllocation): string {
+  return allocation.interface === undefined || allocation.interface === "" ? "eth0" : allocation.interface;
+}
+
+/** Source: PodENI annotation `k8s.aliyun.com/create-attempts`. Anything unreadable counts from zero. */
+export function attemptsOf(podEni: PodENI): Readonly<Record<string, number>> {
+  try {
+    const parsed: unknown = JSON.parse(podEni.metadata.annotations?.[annotations.createAttempts] ?? "{}");
+    if (typeof parsed !== "object" || parsed === null) return {};
+    return Object.fromEntries(
+      Object.entries(parsed).filter((entry): entry is [string, number] => Number.isInteger(entry[1])),
+    );
+  } catch {
+    return {};
+  }
+}
+
+/** The finalizers of this program on the record, the legacy one included. */
+export function ownFinalizers(podEni: PodENI): readonly string[] {
+  const own: readonly string[] = [finalizers.podEni, finalizers.podEniLegacy];
+  return (podEni.metadata.finalizers ?? []).filter((finalizer) => own.includes(finalizer));
+}
+
+/** A pod that runs no more and will not run again gives its interfaces back, though its object stays. */
+export function isFinished(pod: Pod): boolean {
+  return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+}
+
+function isOwner(podEni: PodENI, pod: Pod | undefined): boolean {
+  if (pod === undefined || isFinished(pod)) return false;
+  return podEni.metadata.annotations?.[annotations.podUid] === pod.metadata.uid;
+}
+
+function networksOf(pod: Pod | undefined): readonly PodNetwork[] {
+  try {
+    return parsePodNetworks(pod?.metadata.annotations?.[annotations.podNetworks] ?? "null");
+  } catch {
+    return [];
+  }
+}
+
+function nodeOf({ podEni, pod, node }: Observation): PodEniState["node"] {
+  if (node !== undefined) return toNodeFacts(node);
+  const name = pod?.spec?.nodeName ?? podEni.metadata.labels?.[labels.node] ?? "";
+  return { problem: `node ${name} does not exist` };
+}
+
+function podGoneAt(podEni: PodENI): number | undefined {
+  if (findCondition(podEni.status?.conditions, podPresent)?.status !== "False") return undefined;
+  const atMs = Date.parse(podEni.status?.podLastSeen ?? "");
+  return Number.isNaN(atMs) ? undefined : atMs;
+}

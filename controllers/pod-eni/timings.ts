@@ -1,0 +1,49 @@
+/** Where the time of one bind went, in milliseconds. Cloud work of several interfaces of a pod overlaps and is added up. */
+export interface BindTimings {
+  readonly placeWaitMs: number;
+  readonly limiterWaitMs: number;
+  /** Inside CreateNetworkInterface and AttachNetworkInterface, answers included, the attachment itself not. */
+  readonly cloudCallMs: number;
+}
+
+/** Adds up, per pod, what waits and calls took; for the log line and the metrics of a finished bind. */
+export class TimingBook {
+  readonly #byKey = new Map<
+    string,
+    { placeWaitMs: number; limiterWaitMs: number; cloudCallMs: number; askedAtMs?: number }
+  >();
+
+  placeRequested(key: string, nowMs: number): void {
+    const entry = this.#entry(key);
+    entry.askedAtMs ??= nowMs;
+  }
+
+  placeGranted(key: string, nowMs: number): void {
+    const entry = this.#entry(key);
+    if (entry.askedAtMs === undefined) return;
+    entry.placeWaitMs += nowMs - entry.askedAtMs;
+    delete entry.askedAtMs;
+  }
+
+  called(key: string, timing: { readonly limiterWaitMs: number; readonly callMs: number }): void {
+    const entry = this.#entry(key);
+    entry.limiterWaitMs += timing.limiterWaitMs;
+    entry.cloudCallMs += timing.callMs;
+  }
+
+  /** The sums of a key, which is forgotten. */
+  take(key: string): BindTimings {
+    const { placeWaitMs, limiterWaitMs, cloudCallMs } = this.#entry(key);
+    this.#byKey.delete(key);
+    return { placeWaitMs, limiterWaitMs, cloudCallMs };
+  }
+
+  #entry(key: string): { placeWaitMs: number; limiterWaitMs: number; cloudCallMs: number; askedAtMs?: number } {
+    let entry = this.#byKey.get(key);
+    if (entry === undefined) {
+      entry = { placeWaitMs: 0, limiterWaitMs: 0, cloudCallMs: 0 };
+      this.#byKey.set(key, entry);
+    }
+    return entry;
+  }
+}

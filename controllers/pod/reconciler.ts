@@ -1,0 +1,201 @@
+import { annotations, finalizers, labels } from "../../crds/v1beta1/names.ts";
+import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import { setCondition } from "../../domain/conditions/conditions.ts";
+import { toWireTime } from "../../domain/conditions/wire-time.ts";
+import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
+import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
+import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
+import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import { AlreadyExistsError, ConflictError, OperatorError } from "../../runtime/errors.ts";
+import type { Clock, Lister, Logger, ObjectClient, Random, Recorder } from "../../runtime/ports.ts";
+import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
+import { toAllocations } from "./allocations.ts";
+import { podGoneCondition } from "./conditions.ts";
+import { planPod, type PodAction } from "./plan.ts";
+import { toState } from "./state.ts";
+
+/** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
+export interface PodDeps {
+  readonly pods: Lister<Pod>;
+  readonly nodes: Lister<CoreNode>;
+  readonly podEnis: { readonly lister: Lister<PodENI>; readonly client: ObjectClient<PodENI> };
+  readonly vSwitches: {
+    get(
+      ids: readonly string[],
+      signal: AbortSignal,
+    ): Promise<readonly (VSwitch | { readonly vSwitchId: string; readonly error: unknown })[]>;
+  };
+  /**
+   * Networks of a pod whose annotation `pod-networks` is absent: from the PodNetworking that annotation `pod-networking`
+   * names, else from eni-config. @throws TerminalError naming what is missing.
+   */
+  readonly fallbackNetworks: (pod: Pod, signal: AbortSignal) => Promise<readonly PodNetwork[]>;
+  readonly recorder: Recorder;
+  readonly enableTrunk: boolean;
+  /** Configuration `ipamType: crd`: every pod has interfaces of its own. */
+  readonly isCrdMode: boolean;
+  readonly needsIpv6: boolean;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Keeps the record of a pod's interfaces in step with the pod: makes it, hands it on, lets it go. */
+export class PodReconciler implements Reconciler {
+  readonly #deps: PodDeps;
+
+  constructor(deps: PodDeps) {
+    this.#deps = deps;
+  }
+
+  async reconcile(request: Request, signal: AbortSignal): Promise<Result> {
+    const { pods, nodes, podEnis, isCrdMode } = this.#deps;
+    const key = keyOf(request);
+    const pod = pods.get(key);
+    const podEni = podEnis.lister.get(key);
+    const plan = planPod(toState(pod, nodes.get(pod?.spec?.nodeName ?? ""), podEni, isCrdMode));
+    if (plan.action !== undefined) await this.#execute(plan.action, pod, podEni, signal);
+    return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
+  }
+
+  async #execute(
+    action: PodAction,
+    pod: Pod | undefined,
+    podEni: PodENI | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    switch (action.type) {
+      case "createRecord":
+        if (pod !== undefined) await this.#createRecord(pod, action.node, signal);
+        return;
+      case "complain":
+        if (pod !== undefined) this.#complain(pod, "PodCreateFailed", "CreatePod", action.message);
+        return;
+      case "detach":
+        if (podEni !== undefined) await this.#detach(podEni, signal);
+        return;
+      case "release":
+        if (podEni !== undefined) await this.#patchStatus(podEni, { phase: "Deleting" }, signal);
+        return;
+      case "rebind":
+        if (podEni !== undefined) await this.#rebind(podEni, action, signal);
+        return;
+    }
+  }
+
+  async #createRecord(pod: Pod, node: NodeFacts, signal: AbortSignal): Promise<void> {
+    const networks = await this.#networks(pod, signal);
+    if ("problem" in networks) {
+      this.#complain(pod, "PodCreateFailed", "CreatePod", networks.problem);
+      return;
+    }
+    const allocations = toAllocations({
+      networks: networks.list,
+      node,
+      vSwitches: await this.#readVSwitches(networks.list, signal),
+      enableTrunk: this.#deps.enableTrunk,
+      needsIpv6: this.#deps.needsIpv6,
+      pick: (n) => Math.floor(this.#deps.random() * n),
+    });
+    if ("problem" in allocations) {
+      this.#complain(pod, "PodCreateFailed", "CreatePod", allocations.problem);
+      return;
+    }
+    const { name, namespace = "", uid = "" } = pod.metadata;
+    const record: PodENI = {
+      apiVersion: "network.alibabacloud.com/v1beta1",
+      kind: "PodENI",
+      metadata: {
+        name,
+        namespace,
+        // Before the first effect, or a deletion in between would leave the interface behind.
+        finalizers: [finalizers.podEni],
+        labels: { [labels.node]: node.name },
+        annotations: { [annotations.podUid]: uid },
+      },
+      spec: { zone: node.zone, allocations },
+    };
+    try {
+      await this.#deps.podEnis.client.create(record, signal);
+    } catch (error) {
+      // Made a moment ago, by a former process or under a former pod: the cache learns of it and wakes this key.
+      if (error instanceof AlreadyExistsError) return;
+      if (error instanceof OperatorError && !(error instanceof ConflictError)) {
+        this.#complain(pod, "PodCreateFailed", "CreatePod", error.message);
+      }
+      throw error;
+    }
+  }
+
+  async #networks(
+    pod: Pod,
+    signal: AbortSignal,
+  ): Promise<{ readonly list: readonly PodNetwork[] } | { readonly problem: string }> {
+    const text = pod.metadata.annotations?.[annotations.podNetworks];
+    if (text === undefined) {
+      try {
+        return { list: await this.#deps.fallbackNetworks(pod, signal) };
+      } catch (error) {
+        if (error instanceof OperatorError && error.category === "terminal") return { problem: error.message };
+        throw error;
+      }
+    }
+    try {
+      return { list: parsePodNetworks(text) };
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      return { problem: `unable parse annotation field ${annotations.podNetworks}, ${detail}` };
+    }
+  }
+
+  /** Nothing known is no obstacle here: the record is made without a vSwitch, and its own controller tries on. */
+  async #readVSwitches(networks: readonly PodNetwork[], signal: AbortSignal): Promise<ReadonlyMap<string, VSwitch>> {
+    const ids = [...new Set(networks.flatMap((network) => network.vSwitchOptions))];
+    const found = await this.#deps.vSwitches.get(ids, signal);
+    return new Map(found.flatMap((entry) => ("error" in entry ? [] : [[entry.vSwitchId, entry] as const])));
+  }
+
+  /** One write: the phase and, durably, when the deletion was seen, which is when the clock of a fixed address starts. */
+  async #detach(podEni: PodENI, signal: AbortSignal): Promise<void> {
+    const now = toWireTime(this.#deps.clock.now());
+    const conditions = setCondition(podEni.status?.conditions, podGoneCondition(), now);
+    await this.#patchStatus(podEni, { phase: "Detaching", podLastSeen: now, conditions }, signal);
+  }
+
+  async #rebind(
+    podEni: PodENI,
+    { podUid, nodeName }: { readonly podUid: string; readonly nodeName: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { name, namespace = "", resourceVersion } = podEni.metadata;
+    const isHandedOver =
+      podEni.metadata.annotations?.[annotations.podUid] === podUid &&
+      podEni.metadata.labels?.[labels.node] === nodeName;
+    const metadata = {
+      resourceVersion,
+      labels: { [labels.node]: nodeName },
+      annotations: { [annotations.podUid]: podUid },
+    };
+    const current = isHandedOver
+      ? podEni
+      : await this.#deps.podEnis.client.patch(namespace, name, { metadata }, signal);
+    await this.#patchStatus(current, { phase: "Binding" }, signal);
+  }
+
+  async #patchStatus(podEni: PodENI, status: object, signal: AbortSignal): Promise<void> {
+    const { name, namespace = "", resourceVersion } = podEni.metadata;
+    await this.#deps.podEnis.client.patchStatus(namespace, name, { metadata: { resourceVersion }, status }, signal);
+  }
+
+  #complain(pod: Pod, reason: string, action: string, note: string): void {
+    const { name, namespace = "", uid } = pod.metadata;
+    this.#deps.recorder.event({
+      regarding: { apiVersion: "v1", kind: "Pod", namespace, name, ...(uid !== undefined && { uid }) },
+      type: "Warning",
+      reason,
+      action,
+      note,
+    });
+    this.#deps.log.warn("pod cannot be given interfaces", { controller: "pod", namespace, name, reason: note });
+  }
+}

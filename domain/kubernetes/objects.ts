@@ -1,0 +1,41 @@
+/**
+ * The parts of built-in Kubernetes objects that this program reads, as they are on the wire (timestamps are strings).
+ * Caches hold nothing else: see slim.ts.
+ */
+export interface Metadata {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly {
+    readonly apiVersion: string;
+    readonly kind: string;
+    readonly name: string;
+    readonly uid: string;
+  }[];
+}
+
+export interface Pod {
+  readonly metadata: Metadata;
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly hostNetwork?: boolean;
+    /** Resolved from the priority class by the API server; higher goes first. */
+    readonly priority?: number;
+  };
+  readonly status?: { readonly phase?: string };
+}
+
+/** The core `v1/Node`, not the CR of the same kind. */
+export interface CoreNode {
+  readonly metadata: Metadata;
+  readonly spec?: { readonly providerID?: string };
+}
+
+export interface Namespace {
+  readonly metadata: Metadata;
+}

@@ -1,0 +1,49 @@
+import type { CoreNode, Metadata, Namespace, Pod } from "./objects.ts";
+
+// A cache of 20 000 pods as they arrive takes hundreds of MiB; what is kept here is what `objects.ts` declares.
+
+function slimMetadata(metadata: Metadata): Metadata {
+  return {
+    name: metadata.name,
+    ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
+    ...(metadata.uid !== undefined && { uid: metadata.uid }),
+    ...(metadata.resourceVersion !== undefined && { resourceVersion: metadata.resourceVersion }),
+    ...(metadata.creationTimestamp !== undefined && { creationTimestamp: metadata.creationTimestamp }),
+    ...(metadata.deletionTimestamp !== undefined && { deletionTimestamp: metadata.deletionTimestamp }),
+    ...(metadata.labels !== undefined && { labels: metadata.labels }),
+    ...(metadata.annotations !== undefined && { annotations: terwayOnly(metadata.annotations) }),
+    ...(metadata.ownerReferences !== undefined && { ownerReferences: metadata.ownerReferences }),
+  };
+}
+
+/** Annotations of other programs can be large (last-applied configurations); ours all carry this prefix. */
+function terwayOnly(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(annotations).filter(([name]) => name.startsWith("k8s.aliyun.com/")));
+}
+
+/** What the cache keeps of a pod. */
+export function slimPod(pod: Pod): Pod {
+  const { nodeName, hostNetwork, priority } = pod.spec ?? {};
+  return {
+    metadata: slimMetadata(pod.metadata),
+    spec: {
+      ...(nodeName !== undefined && { nodeName }),
+      ...(hostNetwork !== undefined && { hostNetwork }),
+      ...(priority !== undefined && { priority }),
+    },
+    ...(pod.status?.phase !== undefined && { status: { phase: pod.status.phase } }),
+  };
+}
+
+/** What the cache keeps of a core node. */
+export function slimCoreNode(node: CoreNode): CoreNode {
+  return {
+    metadata: slimMetadata(node.metadata),
+    ...(node.spec?.providerID !== undefined && { spec: { providerID: node.spec.providerID } }),
+  };
+}
+
+/** What the cache keeps of a namespace. */
+export function slimNamespace(namespace: Namespace): Namespace {
+  return { metadata: slimMetadata(namespace.metadata) };
+}
