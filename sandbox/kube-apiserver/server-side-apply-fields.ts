@@ -209,7 +209,7 @@ function compareValues(type: FieldType, before: unknown, after: unknown): Compar
   }
   if (isObject(before) && isObject(after) && !type.atomicMap) return compareObjects(type, before, after, 2, false);
   if (jsonEquals(before, after)) return same;
-  return { changed: leaf, removed: withoutRoot(allFields(type, before)) };
+  return { changed: allFields(type, after), removed: withoutRoot(allFields(type, before)) };
 }
 
 /** What lay below a place whose value is now of another type. */
@@ -218,6 +218,8 @@ function withoutRoot(set: FieldSet): FieldSet | undefined {
 }
 
 function compareLists(type: FieldType, before: readonly unknown[], after: readonly unknown[]): Comparison {
+  // Most writes leave most lists alone, and making the keys of items costs more than this.
+  if (jsonEquals(before, after)) return same;
   const old = new Map(before.map((item) => [itemElement(type, item), item]));
   const changed: Building = {};
   const removed: Building = {};
@@ -234,16 +236,19 @@ function compareLists(type: FieldType, before: readonly unknown[], after: readon
 
 /** A value with all places in it. */
 function allFields(type: FieldType, value: unknown): FieldSet {
-  const result: Building = {};
+  const result: Building = { ".": leaf };
+  let below = false;
   if (Array.isArray(value)) {
     if (type.list === "atomic") return leaf;
     for (const item of value) {
       result[itemElement(type, item)] = type.list === "set" ? leaf : allFields(type.item(), item);
+      below = true;
     }
   } else if (isObject(value) && !type.atomicMap) {
-    for (const key in value) result[`f:${key}`] = allFields(type.child(key), value[key]);
+    for (const key in value) {
+      result[`f:${key}`] = allFields(type.child(key), value[key]);
+      below = true;
+    }
   }
-  if (isEmpty(result)) return leaf;
-  result["."] = leaf;
-  return result;
+  return below ? result : leaf;
 }

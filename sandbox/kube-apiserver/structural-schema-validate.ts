@@ -61,22 +61,23 @@ function report(node: Node, type: FieldErrorType, message: string): void {
   node.errors.push({ field: node.path === "" ? "<nil>" : node.path, type, message });
 }
 
-function invalid(node: Node, text: string): void {
-  report(node, "FieldValueInvalid", `Invalid value: ${quoteValue(node.value)}: ${node.path} in body ${text}`);
+/** `shown` is what the message gives as the value: the size of a list or an object that is too small. */
+function invalid(node: Node, text: string, shown: unknown = node.value): void {
+  report(node, "FieldValueInvalid", `Invalid value: ${quoteValue(shown)}: ${node.path} in body ${text}`);
 }
 
 function validateNode(node: Node): void {
   const { schema, value, old } = node;
   if (old !== undefined && jsonEquals(old, value)) return;
   if (value === null && schema.nullable === true) return;
-  if (!checkType(node)) return;
+  checkType(node);
   checkEnum(node);
-  checkFormat(node);
+  if (value === null) return;
+  for (const check of combinators) check(node);
   if (typeof value === "string") checkString(node, value);
   else if (typeof value === "number") checkNumber(node, value);
   else if (Array.isArray(value)) checkArray(node, value);
   else if (isObject(value)) checkObject(node, value);
-  for (const check of combinators) check(node);
 }
 
 /** The JSON type of a value, in the words of OpenAPI. A number without fraction is an integer. */
@@ -87,15 +88,22 @@ function typeOf(value: unknown): string {
   return typeof value;
 }
 
-function checkType(node: Node): boolean {
+function checkType(node: Node): void {
   const { schema, value, path } = node;
   const types =
     schema["x-kubernetes-int-or-string"] === true ? ["integer", "string"] : schema.type ? [schema.type] : [];
   const actual = typeOf(value);
-  if (types.length === 0 || types.includes(actual) || (actual === "integer" && types.includes("number"))) return true;
-  const text = `${path} in body must be of type ${types.join(",")}: ${JSON.stringify(actual)}`;
-  report(node, "FieldValueTypeInvalid", `Invalid value: ${JSON.stringify(actual)}: ${text}`);
-  return false;
+  if (types.length === 0 || types.includes(actual) || (actual === "integer" && types.includes("number"))) return;
+  const [wanted, found] = typeWords(schema, types, actual);
+  const text = `${path} in body must be of type ${wanted}: ${JSON.stringify(found)}`;
+  report(node, "FieldValueTypeInvalid", `Invalid value: ${JSON.stringify(found)}: ${text}`);
+}
+
+/** The server names formats instead of types where a string with a format was wanted, or a number given. */
+function typeWords({ format }: JsonSchema, types: readonly string[], actual: string): readonly [string, string] {
+  const byFormat = format !== undefined && actual !== "string" && actual !== "array" && actual !== "null";
+  if (!byFormat) return [types.join(","), actual];
+  return [format, actual === "integer" ? "int64" : actual === "number" ? "double" : ""];
 }
 
 function checkEnum(node: Node): void {
@@ -114,6 +122,7 @@ function checkFormat(node: Node): void {
 }
 
 function checkString(node: Node, value: string): void {
+  checkFormat(node);
   const { minLength, maxLength, pattern } = node.schema;
   const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length;
   if (maxLength !== undefined && length > maxLength) {
@@ -132,13 +141,27 @@ const patterns = new Map<string, RegExp>();
 function compiled(pattern: string): RegExp {
   let regExp = patterns.get(pattern);
   if (regExp === undefined) {
-    regExp = new RegExp(pattern, "u");
+    regExp = compile(pattern);
     patterns.set(pattern, regExp);
   }
   return regExp;
 }
 
+/** RE2 escapes characters that `u` forbids to escape, and has leading flags. What cannot be read at all matches everything. */
+function compile(pattern: string): RegExp {
+  const [, flags = "", source = ""] = /^(?:\(\?([ims]+)\))?(.*)$/s.exec(pattern) ?? [];
+  for (const mode of [`u${flags}`, flags]) {
+    try {
+      return new RegExp(source, mode);
+    } catch (error: unknown) {
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+  }
+  return /^/;
+}
+
 function checkNumber(node: Node, value: number): void {
+  checkFormat(node);
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = node.schema;
   if (minimum !== undefined && (exclusiveMinimum === true ? value <= minimum : value < minimum)) {
     invalid(node, `should be greater than ${exclusiveMinimum === true ? "" : "or equal to "}${minimum}`);
@@ -153,9 +176,10 @@ function checkNumber(node: Node, value: number): void {
 
 function checkArray(node: Node, value: readonly unknown[]): void {
   const { minItems, maxItems, uniqueItems, items } = node.schema;
-  if (minItems !== undefined && value.length < minItems) invalid(node, `should have at least ${minItems} items`);
+  if (minItems !== undefined && value.length < minItems)
+    invalid(node, `should have at least ${minItems} items`, value.length);
   if (maxItems !== undefined && value.length > maxItems) tooMany(node, value.length, maxItems);
-  if (uniqueItems === true && hasTwins(value)) invalid(node, "shouldn't contain duplicates");
+  if (uniqueItems === true && hasTwins(value)) invalid(node, "shouldn't contain duplicates", "");
   checkListType(node, value);
   if (items === undefined) return;
   const oldItemOf = oldItems(node);
@@ -225,7 +249,7 @@ function checkObject(node: Node, value: JsonObject): void {
   const { required, minProperties, maxProperties } = node.schema;
   const count = Object.keys(value).length;
   if (minProperties !== undefined && count < minProperties) {
-    invalid(node, `should have at least ${minProperties} properties`);
+    invalid(node, `should have at least ${minProperties} properties`, count);
   }
   if (maxProperties !== undefined && count > maxProperties) tooMany(node, count, maxProperties);
   for (const key of required ?? []) {
@@ -243,44 +267,61 @@ function checkField(node: Node, key: string, field: unknown): void {
   validateNode({ schema, value: field, old, path: childPath(node, key), errors: node.errors });
 }
 
-/** Keys of a map are written in brackets when the schema does not name them: `spec.labels[a]` is `spec.labels.a` here, as in the real server. */
+/** Keys of a map are written like fields: `spec.labels.a`. */
 function childPath(node: Node, key: string): string {
   return node.path === "" ? key : `${node.path}.${key}`;
 }
 
 function checkEmbedded(node: Node, value: JsonObject): void {
   for (const key of ["apiVersion", "kind"]) {
-    if (value[key] === undefined || value[key] === "") {
-      report({ ...node, path: childPath(node, key) }, "FieldValueRequired", "Required value: must not be empty");
-    }
+    const place = { ...node, path: childPath(node, key) };
+    if (value[key] === undefined) report(place, "FieldValueRequired", "Required value");
+    else if (value[key] === "") report(place, "FieldValueInvalid", 'Invalid value: "": must not be empty');
   }
 }
 
-/** True when `schema` accepts the value of `node`, at the same path. */
-function accepts(node: Node, schema: JsonSchema): boolean {
+/** What is wrong with the value of `node` by another schema at the same place. */
+function errorsBy(node: Node, schema: JsonSchema): FieldError[] {
   const errors: FieldError[] = [];
   validateNode({ schema, value: node.value, old: undefined, path: node.path, errors });
-  return errors.length === 0;
+  return errors;
 }
 
-const combinators: readonly Check[] = [
-  (node) => {
-    for (const schema of node.schema.allOf ?? []) validateNode({ ...node, schema, old: undefined });
-  },
-  (node) => {
-    const { anyOf } = node.schema;
-    if (anyOf === undefined || anyOf.some((schema) => accepts(node, schema))) return;
-    invalid(node, "must validate at least one schema (anyOf)");
-  },
-  (node) => {
-    const { oneOf } = node.schema;
-    const valid = oneOf?.filter((schema) => accepts(node, schema)).length;
-    if (valid === undefined || valid === 1) return;
-    const found = valid === 0 ? "Found none valid" : `Found ${valid} valid alternatives`;
-    invalid(node, `must validate one and only one schema (oneOf). ${found}`);
-  },
-  (node) => {
-    const { not } = node.schema;
-    if (not !== undefined && accepts(node, not)) invalid(node, "must not validate the schema (not)");
-  },
-];
+/** Errors of a combination name no field and no value, only the path within the text. */
+function combination(node: Node, text: string): void {
+  const message = `Invalid value: "": ${JSON.stringify(node.path)} must ${text}`;
+  node.errors.push({ field: "<nil>", type: "FieldValueInvalid", message });
+}
+
+function checkAllOf(node: Node): void {
+  const { allOf } = node.schema;
+  if (allOf === undefined) return;
+  const failures = allOf.map((schema) => errorsBy(node, schema)).filter((errors) => errors.length > 0);
+  node.errors.push(...failures.flat());
+  if (failures.length === 0) return;
+  combination(node, `validate all the schemas (allOf)${failures.length === allOf.length ? ". None validated" : ""}`);
+}
+
+function checkAnyOf(node: Node): void {
+  const outcomes = node.schema.anyOf?.map((schema) => errorsBy(node, schema));
+  if (outcomes === undefined || outcomes.some((errors) => errors.length === 0)) return;
+  combination(node, "validate at least one schema (anyOf)");
+  node.errors.push(...(outcomes[0] ?? []));
+}
+
+function checkOneOf(node: Node): void {
+  const outcomes = node.schema.oneOf?.map((schema) => errorsBy(node, schema));
+  if (outcomes === undefined) return;
+  const valid = outcomes.filter((errors) => errors.length === 0).length;
+  if (valid === 1) return;
+  const found = valid === 0 ? "Found none valid" : `Found ${valid} valid alternatives`;
+  combination(node, `validate one and only one schema (oneOf). ${found}`);
+  if (valid === 0) node.errors.push(...(outcomes[0] ?? []));
+}
+
+function checkNot(node: Node): void {
+  const { not } = node.schema;
+  if (not !== undefined && errorsBy(node, not).length === 0) combination(node, "not validate the schema (not)");
+}
+
+const combinators: readonly Check[] = [checkAnyOf, checkOneOf, checkAllOf, checkNot];
