@@ -89,7 +89,9 @@ function arraysEqual(left: readonly unknown[], right: readonly unknown[]): boole
 
 function objectsEqual(left: JsonObject, right: JsonObject): boolean {
   const keys = Object.keys(left);
-  return keys.length === Object.keys(right).length && keys.every((key) => key in right && jsonEquals(left[key], right[key]));
+  return (
+    keys.length === Object.keys(right).length && keys.every((key) => key in right && jsonEquals(left[key], right[key]))
+  );
 }
 
 /** The value at a path of member names; undefined when any step is missing. */

@@ -1,0 +1,142 @@
+import { isObject, stringAt, valueAt, type JsonObject, type KubeJson, type StoredObject } from "./kube-json.ts";
+import { presentAs, type ResourceKind } from "./kinds.ts";
+import { toTimestamp } from "./metadata.ts";
+import { badRequest, conflict } from "./status.ts";
+import { isFinished, toAttributes, type WriteContext, type WriteDeps, type Writer } from "./writer.ts";
+
+/** `DeleteOptions` (meta/v1), as far as it is used. */
+export interface DeleteOptions {
+  readonly uid: string | undefined;
+  readonly resourceVersion: string | undefined;
+  readonly propagation: "Background" | "Foreground" | "Orphan";
+  /** Undefined: the default of the kind. */
+  readonly gracePeriodSeconds: number | undefined;
+  readonly isDryRun: boolean;
+}
+
+/** Reads DeleteOptions from the body and the query (the query is what older clients use). @throws ApiError 400 */
+export function parseDeleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
+  const options: JsonObject = isObject(body) ? body : {};
+  const propagation = options["propagationPolicy"] ?? query.get("propagationPolicy") ?? "Background";
+  if (propagation !== "Background" && propagation !== "Foreground" && propagation !== "Orphan") {
+    throw badRequest(`invalid propagationPolicy: ${JSON.stringify(propagation)}`);
+  }
+  const grace = options["gracePeriodSeconds"] ?? query.get("gracePeriodSeconds");
+  const dryRun = options["dryRun"];
+  return {
+    uid: stringAt(options, ["preconditions", "uid"]) || undefined,
+    resourceVersion: stringAt(options, ["preconditions", "resourceVersion"]) || undefined,
+    propagation: options["orphanDependents"] === true ? "Orphan" : propagation,
+    gracePeriodSeconds: grace === null || grace === undefined ? undefined : Number(grace),
+    isDryRun: Array.isArray(dryRun) && dryRun.includes("All"),
+  };
+}
+
+export const finalizerOf = { Foreground: "foregroundDeletion", Orphan: "orphan" } as const;
+
+/** What a deletion left: the object's last state, and whether it is gone. */
+export interface DeleteResult {
+  readonly object: StoredObject;
+  readonly isGone: boolean;
+}
+
+/** Deletes objects: admission, preconditions, graceful termination, finalizers. */
+export class Deleter {
+  readonly #deps: WriteDeps;
+  readonly #writer: Writer;
+
+  constructor(deps: WriteDeps, writer: Writer) {
+    this.#deps = deps;
+    this.#writer = writer;
+  }
+
+  /** @throws ApiError 404, 409 for a precondition, or what a webhook says */
+  async delete(context: WriteContext, options: DeleteOptions): Promise<DeleteResult> {
+    const old = this.#writer.current(context);
+    requirePreconditions(context.kind, old, options);
+    const attributes = toAttributes(context, { operation: "DELETE", object: undefined, oldObject: old });
+    if (this.#deps.admission.concerns(attributes)) {
+      await this.#deps.admission.mutate(attributes);
+      await this.#deps.admission.validate(attributes);
+    }
+    const current = this.#writer.current(context);
+    requirePreconditions(context.kind, current, options);
+    return this.#commit(context, current, options);
+  }
+
+  #commit(context: WriteContext, current: StoredObject, options: DeleteOptions): DeleteResult {
+    const { kind } = context;
+    const wanted = this.#markDeleted(kind, current, options);
+    const isGone = isFinished(wanted);
+    if (context.dryRun || options.isDryRun) return { object: current, isGone };
+    const stored = this.#deps.store.table(kind.storage).get(context.namespace, context.name) ?? current;
+    if (isGone) {
+      // As in kube-apiserver, an object that goes at once shows no deletionTimestamp in its DELETED event.
+      return { object: presentAs(kind, this.#deps.store.remove(kind.storage, stored)), isGone };
+    }
+    if (wanted === current) return { object: current, isGone };
+    const changed = { ...stored, ...changedParts(kind, wanted), metadata: wanted.metadata ?? {} };
+    return { object: presentAs(kind, this.#deps.store.put(kind.storage, changed)), isGone };
+  }
+
+  /** The object as it waits for its end; the same one when it waits already. */
+  #markDeleted(kind: ResourceKind, current: StoredObject, options: DeleteOptions): KubeJson {
+    const finalizers = withPropagation(current.metadata.finalizers ?? [], options.propagation);
+    const grace = gracePeriodOf(kind, current, options.gracePeriodSeconds);
+    const { metadata } = current;
+    const isDeleting = metadata.deletionTimestamp !== undefined;
+    const running = metadata.deletionGracePeriodSeconds ?? 0;
+    if (isDeleting && grace >= running && finalizers.length === (metadata.finalizers ?? []).length) return current;
+    const keepsTime = isDeleting && grace >= running;
+    const at = toTimestamp(this.#deps.nowMs() + grace * 1_000);
+    const marked: KubeJson = {
+      ...current,
+      metadata: {
+        ...metadata,
+        ...(finalizers.length === 0 ? {} : { finalizers }),
+        deletionTimestamp: keepsTime ? (metadata.deletionTimestamp ?? at) : at,
+        deletionGracePeriodSeconds: keepsTime ? running : grace,
+        ...(metadata.generation === undefined || isDeleting ? {} : { generation: metadata.generation + 1 }),
+      },
+    };
+    if (isNamespace(kind))
+      marked["status"] = { ...(isObject(current["status"]) ? current["status"] : {}), phase: "Terminating" };
+    return marked;
+  }
+}
+
+function isNamespace(kind: ResourceKind): boolean {
+  return kind.kind === "Namespace" && kind.group === "";
+}
+
+function changedParts(kind: ResourceKind, wanted: KubeJson): JsonObject {
+  return isNamespace(kind) ? { status: wanted["status"] } : {};
+}
+
+function withPropagation(finalizers: readonly string[], propagation: DeleteOptions["propagation"]): string[] {
+  const others = finalizers.filter((name) => name !== finalizerOf.Foreground && name !== finalizerOf.Orphan);
+  if (propagation !== "Background") return [...others, finalizerOf[propagation]];
+  return [...finalizers];
+}
+
+/** Seconds until the object may go by itself. Only pods have one, and only once they are on a node and not finished. */
+function gracePeriodOf(kind: ResourceKind, object: StoredObject, asked: number | undefined): number {
+  if (kind.kind !== "Pod" || kind.group !== "") return 0;
+  const phase = stringAt(object, ["status", "phase"]);
+  if (stringAt(object, ["spec", "nodeName"]) === "" || phase === "Succeeded" || phase === "Failed") return 0;
+  if (asked !== undefined) return Math.max(0, asked);
+  const configured = valueAt(object, ["spec", "terminationGracePeriodSeconds"]);
+  return typeof configured === "number" ? configured : 30;
+}
+
+function requirePreconditions(kind: ResourceKind, object: StoredObject, options: DeleteOptions): void {
+  const { uid, resourceVersion, name } = object.metadata;
+  if (options.uid !== undefined && options.uid !== uid) {
+    throw conflict(kind, name, `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`);
+  }
+  if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion) {
+    const asked = options.resourceVersion;
+    const why = `Precondition failed: ResourceVersion in precondition: ${asked}, ResourceVersion in object meta: ${resourceVersion}`;
+    throw conflict(kind, name, why);
+  }
+}

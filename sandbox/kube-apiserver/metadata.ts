@@ -1,0 +1,118 @@
+import { isObject, jsonEquals, type JsonObject, type KubeJson, type KubeMeta, type StoredObject } from "./kube-json.ts";
+import { apiVersionOf, type ResourceKind } from "./kinds.ts";
+import { badRequest, conflict } from "./status.ts";
+
+/** RFC 3339 with seconds, as Kubernetes writes times. */
+export function toTimestamp(nowMs: number): string {
+  return `${new Date(nowMs).toISOString().slice(0, 19)}Z`;
+}
+
+const uuidPattern = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+
+/** A random (version 4) UUID from the given source of randomness. */
+export function toUid(random: () => number): string {
+  return uuidPattern.replace(/[xy]/g, (letter) => {
+    const digit = Math.floor(random() * 16);
+    return (letter === "x" ? digit : (digit & 3) | 8).toString(16);
+  });
+}
+
+const suffixLetters = "bcdfghjklmnpqrstvwxz2456789";
+
+/** Five random characters after `generateName`, from the alphabet of kube-apiserver. */
+export function toGeneratedName(prefix: string, random: () => number): string {
+  const letter = () => suffixLetters.charAt(Math.floor(random() * suffixLetters.length));
+  return `${prefix.slice(0, 58)}${Array.from({ length: 5 }, letter).join("")}`;
+}
+
+/** Checks and fills in apiVersion and kind of a body. @throws ApiError 400 */
+export function withIdentity(kind: ResourceKind, body: unknown): KubeJson {
+  if (!isObject(body)) throw badRequest("the body of the request is not a JSON object");
+  const expected = apiVersionOf(kind);
+  const { apiVersion, kind: name, metadata } = body;
+  if (apiVersion !== undefined && apiVersion !== expected) {
+    throw badRequest(
+      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`,
+    );
+  }
+  if (name !== undefined && name !== kind.kind) {
+    throw badRequest(`${String(name)} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
+  }
+  if (metadata !== undefined && metadata !== null && !isObject(metadata))
+    throw badRequest("metadata must be an object");
+  return { ...body, apiVersion: expected, kind: kind.kind, metadata: withoutNulls(isObject(metadata) ? metadata : {}) };
+}
+
+function withoutNulls(metadata: JsonObject): KubeMeta {
+  return Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined));
+}
+
+/** The namespace of a body must be the one of the path, or absent. @throws ApiError 400 */
+export function setNamespace(kind: ResourceKind, object: KubeJson, namespace: string): void {
+  const metadata = (object.metadata ??= {});
+  if (!kind.namespaced) {
+    delete metadata.namespace;
+    return;
+  }
+  const given = metadata.namespace ?? "";
+  if (given !== "" && given !== namespace) {
+    throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
+  }
+  metadata.namespace = namespace;
+}
+
+/** Carries over what a client cannot change. @throws ApiError 400, or 409 for another uid */
+export function keepSystemMetadata(kind: ResourceKind, object: KubeJson, old: StoredObject): void {
+  const metadata = (object.metadata ??= {});
+  const name = old.metadata.name;
+  if (metadata.name !== undefined && metadata.name !== name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+  }
+  if (metadata.uid !== undefined && metadata.uid !== "" && metadata.uid !== old.metadata.uid) {
+    const why = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`;
+    throw conflict(kind, name, why);
+  }
+  delete metadata["selfLink"];
+  for (const key of kept) {
+    if (old.metadata[key] === undefined) Reflect.deleteProperty(metadata, key);
+    else metadata[key] = old.metadata[key];
+  }
+  for (const key of ["labels", "annotations", "finalizers", "ownerReferences"]) {
+    const value = metadata[key];
+    if (typeof value === "object" && value !== null && Object.keys(value).length === 0)
+      Reflect.deleteProperty(metadata, key);
+  }
+}
+
+const kept = [
+  "name",
+  "namespace",
+  "generateName",
+  "uid",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "generation",
+  "resourceVersion",
+  "managedFields",
+];
+
+/** What `metadata.generation` counts: everything but metadata and status. */
+export function specEquals(left: KubeJson, right: KubeJson): boolean {
+  const { metadata: _m, status: _s, ...leftRest } = left;
+  const { metadata: _n, status: _t, ...rightRest } = right;
+  return jsonEquals(leftRest, rightRest);
+}
+
+/** True when a write would change nothing but the time stamps of managed fields. */
+export function isSameContent(left: KubeJson, right: KubeJson): boolean {
+  const { metadata: leftMeta, ...leftRest } = left;
+  const { metadata: rightMeta, ...rightRest } = right;
+  return jsonEquals(withoutVolatile(leftMeta), withoutVolatile(rightMeta)) && jsonEquals(leftRest, rightRest);
+}
+
+function withoutVolatile(metadata: KubeMeta | undefined): JsonObject {
+  const { resourceVersion: _, managedFields, ...rest } = metadata ?? {};
+  const entries = (managedFields ?? []).map(({ time: _time, ...entry }) => entry);
+  return { ...rest, managedFields: entries };
+}

@@ -1,0 +1,98 @@
+import type { KindRegistry, ResourceKind } from "./kinds.ts";
+import { badRequest, unknownPath } from "./status.ts";
+
+/** Who asks. Everybody is allowed everything; the name goes into admission reviews. */
+export interface UserInfo {
+  readonly name: string;
+  readonly groups: readonly string[];
+}
+
+/** A request as both the transport and the HTTPS listener hand it in. */
+export interface ApiRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Decoded JSON, owned by the server; undefined for none. */
+  readonly body: unknown;
+  readonly user: UserInfo;
+}
+
+/** A complete answer. `body` may be shared with the store: copy before handing it out. */
+export interface ApiResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
+/** A granted watch: `run` emits events until it resolves. `emit` may slow it down by returning a promise. */
+export interface WatchAnswer {
+  run(emit: (event: unknown) => void | Promise<void>, signal: AbortSignal): Promise<void>;
+}
+
+/** What a path below `/api` and `/apis` names. */
+export interface ResourceRoute {
+  readonly kind: ResourceKind;
+  /** "" for cluster-scoped objects and for all namespaces. */
+  readonly namespace: string;
+  /** "" for the collection. */
+  readonly name: string;
+  /** "" for the object itself. */
+  readonly subresource: string;
+}
+
+/** Parses a resource path. @throws ApiError 404 when no such resource is served */
+export function parseRoute(registry: KindRegistry, path: string): ResourceRoute {
+  const parts = path
+    .split("/")
+    .filter((part) => part !== "")
+    .map(decodeURIComponent);
+  const isCore = parts[0] === "api";
+  const group = isCore ? "" : (parts[1] ?? "");
+  const version = (isCore ? parts[1] : parts[2]) ?? "";
+  return routeOf(registry, { group, version }, parts.slice(isCore ? 2 : 3));
+}
+
+function routeOf(
+  registry: KindRegistry,
+  gv: { group: string; version: string },
+  rest: readonly string[],
+): ResourceRoute {
+  // `/namespaces/x`, `/namespaces/x/status` and `/namespaces/x/finalize` are the namespace itself.
+  const isInNamespace = rest[0] === "namespaces" && rest.length >= 3 && !["status", "finalize"].includes(rest[2] ?? "");
+  const tail = isInNamespace ? rest.slice(2) : rest;
+  const kind = registry.find(gv.group, gv.version, tail[0] ?? "");
+  if (kind === undefined || tail.length > 3 || (isInNamespace && !kind.namespaced)) throw unknownPath();
+  const route = {
+    kind,
+    namespace: isInNamespace ? (rest[1] ?? "") : "",
+    name: tail[1] ?? "",
+    subresource: tail[2] ?? "",
+  };
+  if (kind.namespaced && route.namespace === "" && route.name !== "") throw unknownPath();
+  return route;
+}
+
+/** The `manager` of managed fields: asked for, or the first word of the user agent. */
+export function fieldManagerOf(request: ApiRequest): string {
+  const asked = request.query.get("fieldManager");
+  if (asked !== null && asked !== "") return asked;
+  const agent = (request.headers["user-agent"] ?? "").split("/")[0];
+  return agent === undefined || agent === "" ? "unknown" : agent;
+}
+
+/** True for `dryRun=All`. @throws ApiError 400 for anything else that is not empty */
+export function isDryRun(request: ApiRequest): boolean {
+  const asked = request.query.getAll("dryRun").filter((value) => value !== "");
+  if (asked.some((value) => value !== "All"))
+    throw badRequest(`Invalid value: ${JSON.stringify(asked)}: dryRun must be All`);
+  return asked.length > 0;
+}
+
+/** True for `watch=true` and `watch=1`. */
+export function isWatch(request: ApiRequest): boolean {
+  const value = request.query.get("watch");
+  return value === "true" || value === "1" || value === "";
+}

@@ -1,0 +1,118 @@
+import { isObject, type KubeJson } from "./kube-json.ts";
+import type { ResourceKind } from "./kinds.ts";
+import { badRequest } from "./status.ts";
+
+/** Decides whether an object belongs to a selection. */
+export type Selection = (object: KubeJson) => boolean;
+
+interface Requirement {
+  readonly key: string;
+  readonly operator: "in" | "notIn" | "exists" | "missing" | "greater" | "less";
+  readonly values: readonly string[];
+}
+
+/** Parses a label selector (`a=b,c in (d,e),!f,g>1`). @throws ApiError 400 when it cannot be read. */
+export function parseLabelSelector(text: string): Selection | undefined {
+  const requirements = splitOutsideParentheses(text).map((part) => toRequirement(part, text));
+  if (requirements.length === 0) return undefined;
+  return (object) => requirements.every((requirement) => meets(requirement, object.metadata?.labels ?? {}));
+}
+
+function splitOutsideParentheses(text: string): string[] {
+  return text
+    .split(/,(?![^(]*\))/)
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}
+
+const setPattern = /^(\S+)\s+(in|notin)\s+\(([^)]*)\)$/;
+const equalityPattern = /^([^=!<>\s]+)\s*(==|=|!=|>|<)\s*(\S*)$/;
+const existsPattern = /^(!?)\s*([^=!<>\s(),]+)$/;
+const equalityOperators = { "=": "in", "==": "in", "!=": "notIn", ">": "greater", "<": "less" } as const;
+
+function toRequirement(part: string, text: string): Requirement {
+  const set = setPattern.exec(part);
+  if (set !== null) {
+    const values = (set[3] ?? "").split(",").map((value) => value.trim());
+    return { key: set[1] ?? "", operator: set[2] === "in" ? "in" : "notIn", values };
+  }
+  const equality = equalityPattern.exec(part);
+  if (equality !== null) {
+    const operator = equalityOperators[(equality[2] ?? "=") as keyof typeof equalityOperators];
+    return { key: equality[1] ?? "", operator, values: [equality[3] ?? ""] };
+  }
+  const exists = existsPattern.exec(part);
+  if (exists !== null) return { key: exists[2] ?? "", operator: exists[1] === "!" ? "missing" : "exists", values: [] };
+  throw badRequest(`unable to parse requirement: found '${part}' in label selector "${text}"`);
+}
+
+function meets({ key, operator, values }: Requirement, labels: Readonly<Record<string, string>>): boolean {
+  const value = labels[key];
+  switch (operator) {
+    case "in":
+      return value !== undefined && values.includes(value);
+    case "notIn":
+      return value === undefined || !values.includes(value);
+    case "exists":
+      return value !== undefined;
+    case "missing":
+      return value === undefined;
+    case "greater":
+      return value !== undefined && Number(value) > Number(values[0]);
+    case "less":
+      return value !== undefined && Number(value) < Number(values[0]);
+  }
+}
+
+/** Matches labels against a `LabelSelector` object (meta/v1). An absent or empty one matches everything. */
+export function matchesLabelSelector(selector: unknown, labels: Readonly<Record<string, string>>): boolean {
+  if (!isObject(selector)) return true;
+  const exact = isObject(selector["matchLabels"]) ? Object.entries(selector["matchLabels"]) : [];
+  const expressions = Array.isArray(selector["matchExpressions"]) ? (selector["matchExpressions"] as unknown[]) : [];
+  return (
+    exact.every(([key, value]) => labels[key] === value) && expressions.every((entry) => meetsExpression(entry, labels))
+  );
+}
+
+const expressionOperators = { In: "in", NotIn: "notIn", Exists: "exists", DoesNotExist: "missing" } as const;
+
+function meetsExpression(expression: unknown, labels: Readonly<Record<string, string>>): boolean {
+  if (!isObject(expression)) return true;
+  const operator = expressionOperators[String(expression["operator"]) as keyof typeof expressionOperators];
+  const values = Array.isArray(expression["values"]) ? expression["values"].map(String) : [];
+  return meets({ key: String(expression["key"]), operator, values }, labels);
+}
+
+const everywhere: Readonly<Record<string, (object: KubeJson) => string>> = {
+  "metadata.name": (object) => object.metadata?.name ?? "",
+  "metadata.namespace": (object) => object.metadata?.namespace ?? "",
+};
+
+/** Parses a field selector (`spec.nodeName=n1,status.phase!=Failed`). @throws ApiError 400 for a field that cannot be selected. */
+export function parseFieldSelector(text: string, kind: ResourceKind): Selection | undefined {
+  const terms = text.split(",").filter((part) => part.trim() !== "");
+  if (terms.length === 0) return undefined;
+  const selections = terms.map((term) => toFieldTerm(term, kind, text));
+  return (object) => selections.every((selection) => selection(object));
+}
+
+function toFieldTerm(term: string, kind: ResourceKind, text: string): Selection {
+  const match = /^\s*([^=!]+)(==|=|!=)(.*)$/.exec(term);
+  if (match === null) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
+  const field = (match[1] ?? "").trim();
+  const read = everywhere[field] ?? kind.selectableFields[field];
+  if (read === undefined) throw badRequest(`field label not supported: ${field}`);
+  const value = (match[3] ?? "").trim();
+  return match[2] === "!=" ? (object) => read(object) !== value : (object) => read(object) === value;
+}
+
+/** Name that a field selector pins, so that a list of one need not look at every object. */
+export function nameInSelector(text: string): string | undefined {
+  return /(?:^|,)\s*metadata\.name==?([^,]+)(?:,|$)/.exec(text)?.[1]?.trim();
+}
+
+/** Both selections at once; undefined selects everything. */
+export function both(left: Selection | undefined, right: Selection | undefined): Selection | undefined {
+  if (left === undefined) return right;
+  return right === undefined ? left : (object) => left(object) && right(object);
+}

@@ -1,0 +1,108 @@
+import { validateLabels, validateName, forbiddenField, invalidValue } from "./built-in-validation.ts";
+import { isObject, type KubeJson, type StoredObject } from "./kube-json.ts";
+import type { ResourceKind } from "./kinds.ts";
+import { keepSystemMetadata, specEquals } from "./metadata.ts";
+import { badRequest, invalid, type FieldCause } from "./status.ts";
+import { applyDefaults, prune, validate } from "./structural-schema.ts";
+
+/** How unknown fields are answered. Source: query parameter `fieldValidation`, default Warn. */
+export type FieldValidation = "Ignore" | "Warn" | "Strict";
+
+/**
+ * Prunes a custom resource to its schema and fills in defaults; built-in kinds keep what they are given. Unknown fields
+ * are refused (Strict) or come back as warnings (Warn).
+ *
+ * @throws ApiError 400 in Strict
+ */
+export function decode(kind: ResourceKind, object: KubeJson, mode: FieldValidation, warnings: string[]): KubeJson {
+  const pruned = pruneUnknown(kind, object, mode, warnings);
+  return withDefaults(kind, pruned);
+}
+
+/** Only the pruning part of {@link decode}. */
+export function pruneUnknown(
+  kind: ResourceKind,
+  object: KubeJson,
+  mode: FieldValidation,
+  warnings: string[],
+): KubeJson {
+  if (kind.schema === undefined) return object;
+  const { value, prunedPaths } = prune(kind.schema, object);
+  const unknown = prunedPaths.map((path) => `unknown field "${path}"`);
+  if (mode === "Strict" && unknown.length > 0) {
+    throw badRequest(
+      `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: strict decoding error: ${unknown.join(", ")}`,
+    );
+  }
+  if (mode === "Warn") warnings.push(...unknown);
+  return isObject(value) ? (value as KubeJson) : object;
+}
+
+function withDefaults(kind: ResourceKind, object: KubeJson): KubeJson {
+  if (kind.schema === undefined) {
+    kind.setDefaults?.(object);
+    return object;
+  }
+  const value = applyDefaults(kind.schema, object);
+  return isObject(value) ? { ...value, metadata: object.metadata ?? {} } : object;
+}
+
+/** @throws ApiError 422 with a cause per wrong field */
+export function validateObject(kind: ResourceKind, object: KubeJson, old: StoredObject | undefined): void {
+  const causes: FieldCause[] = [...validateLabels(object)];
+  if (old === undefined) causes.push(...validateName(object.metadata?.name ?? "", kind.nameRule));
+  else causes.push(...newFinalizersWhileDeleting(object, old));
+  causes.push(...(kind.validate?.(object, old) ?? []));
+  if (kind.schema !== undefined) causes.push(...validate(kind.schema, object, old));
+  if (causes.length > 0) throw invalid(kind, object.metadata?.name ?? object.metadata?.generateName ?? "", causes);
+}
+
+function newFinalizersWhileDeleting(object: KubeJson, old: StoredObject): FieldCause[] {
+  if (old.metadata.deletionTimestamp === undefined) return [];
+  const before = old.metadata.finalizers ?? [];
+  const added = (object.metadata?.finalizers ?? []).filter((finalizer) => !before.includes(finalizer));
+  if (added.length === 0) return [];
+  const list = added.map((finalizer) => JSON.stringify(finalizer)).join(", ");
+  const detail = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`;
+  return [forbiddenField("metadata.finalizers", detail)];
+}
+
+/** @throws ApiError 422: an update of this kind needs metadata.resourceVersion */
+export function requireVersion(kind: ResourceKind, object: KubeJson): void {
+  if (kind.unconditionalUpdate || (object.metadata?.resourceVersion ?? "") !== "") return;
+  const cause = invalidValue("metadata.resourceVersion", 0, "must be specified for an update");
+  const name = object.metadata?.name ?? "";
+  throw invalid(kind, name, [{ ...cause, message: "Invalid value: 0x0: must be specified for an update" }]);
+}
+
+/** The object that an update of the main resource makes: status and system metadata stay, generation counts. */
+export function mergeMain(kind: ResourceKind, wanted: KubeJson, old: StoredObject): KubeJson {
+  keepSystemMetadata(kind, wanted, old);
+  if (kind.hasStatus) {
+    if (old["status"] === undefined) Reflect.deleteProperty(wanted, "status");
+    else wanted["status"] = old["status"];
+  }
+  if (kind.hasGeneration && wanted.metadata !== undefined && !specEquals(wanted, old)) {
+    wanted.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  return wanted;
+}
+
+/**
+ * The object that an update of the status makes. Of metadata, custom resources keep everything; built-in kinds take
+ * labels and annotations along (the kubelet relies on it for nodes).
+ */
+export function mergeStatus(kind: ResourceKind, wanted: KubeJson, old: StoredObject): KubeJson {
+  keepSystemMetadata(kind, wanted, old);
+  const { labels, annotations, finalizers } = wanted.metadata ?? {};
+  const { labels: _l, annotations: _a, finalizers: _f, ...rest } = old.metadata;
+  const taken = {
+    ...rest,
+    ...(labels === undefined ? {} : { labels }),
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(finalizers === undefined ? {} : { finalizers }),
+  };
+  const { status: _s, ...unchanged } = old;
+  const status = wanted["status"] === undefined ? {} : { status: wanted["status"] };
+  return { ...unchanged, ...status, metadata: kind.isCustom ? { ...old.metadata } : taken };
+}

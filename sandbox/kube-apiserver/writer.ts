@@ -1,0 +1,277 @@
+import type { AdmissionAttributes, WebhookAdmission } from "./admission.ts";
+import { cloneJson, type JsonObject, type KubeJson, type StoredObject } from "./kube-json.ts";
+import { presentAs, type KindRegistry, type ResourceKind } from "./kinds.ts";
+import { isSameContent, setNamespace, toGeneratedName, toTimestamp, toUid, withIdentity } from "./metadata.ts";
+import type { UserInfo } from "./request.ts";
+import { trackUpdate } from "./server-side-apply.ts";
+import { alreadyExists, ApiError, badRequest, conflict, forbidden, notFound, staleMessage } from "./status.ts";
+import type { Store } from "./store.ts";
+import * as rules from "./write-rules.ts";
+
+/** Who writes what, and how. Made from the request by the handlers. */
+export interface WriteContext {
+  readonly kind: ResourceKind;
+  /** "" for cluster-scoped objects. */
+  readonly namespace: string;
+  /** "" when the body of a create names it. */
+  readonly name: string;
+  /** "" or `status`, `scale`, …: for admission and managed fields. */
+  readonly subresource: string;
+  readonly user: UserInfo;
+  readonly fieldManager: string;
+  readonly dryRun: boolean;
+  readonly fieldValidation: rules.FieldValidation;
+  /** Collects what goes into `Warning` headers. */
+  readonly warnings: string[];
+}
+
+/** What an update wants, made anew from the current object when somebody else was faster. */
+export interface Change {
+  /**
+   * @returns the whole wanted object. Its resourceVersion, unless empty, must be that of `current`.
+   * @throws ApiError to refuse
+   */
+  produce(current: StoredObject): KubeJson;
+  /** The result carries its managed fields already (server-side apply). */
+  readonly tracksFields?: boolean;
+  /** `main` by default. `raw`: the result is stored as it is (server-made changes). */
+  readonly part?: "main" | "status" | "raw";
+}
+
+/** What the parts of the server that write share. */
+export interface WriteDeps {
+  readonly store: Store;
+  readonly admission: WebhookAdmission;
+  readonly nowMs: () => number;
+  readonly random: () => number;
+}
+
+/** How often a change without resourceVersion is tried again after losing a race against another write. */
+const maxAttempts = 10;
+
+/** Creates and changes objects: admission, validation, managed fields, commit. Deletion is in deleter.ts. */
+export class Writer {
+  readonly #deps: WriteDeps;
+
+  constructor(deps: WriteDeps) {
+    this.#deps = deps;
+  }
+
+  /** The stored object, in the version of the context. @throws ApiError 404 */
+  current(context: WriteContext): StoredObject {
+    const found = this.#deps.store.table(context.kind.storage).get(context.namespace, context.name);
+    if (found === undefined) throw notFound(context.kind, context.name);
+    return presentAs(context.kind, found);
+  }
+
+  /** @throws ApiError 400, 403, 404 (namespace), 409, 422, or what a webhook says */
+  async create(context: WriteContext, body: unknown, tracksFields = false): Promise<StoredObject> {
+    const { kind } = context;
+    const draft = this.#newObject(context, body, tracksFields);
+    this.#requireNamespace(context, draft.metadata?.name ?? "");
+    const named = { ...context, name: draft.metadata?.name ?? "" };
+    const decoded = rules.decode(kind, draft, context.fieldValidation, context.warnings);
+    const admitted = await this.#admit(named, { operation: "CREATE", object: decoded, oldObject: undefined });
+    const object = admitted ?? decoded;
+    const nowIso = toTimestamp(this.#deps.nowMs());
+    const tracked = tracksFields ? object : this.#track(named, { before: undefined, after: object, nowIso });
+    this.#requireNamespace(context, named.name);
+    if (this.#deps.store.table(kind.storage).get(context.namespace, named.name) !== undefined) {
+      throw alreadyExists(kind, named.name);
+    }
+    if (context.dryRun) return tracked as StoredObject;
+    return presentAs(kind, this.#deps.store.put(kind.storage, this.#toStored(kind, tracked)));
+  }
+
+  /** Puts namespaces into an empty store, without admission. */
+  seedNamespaces(names: readonly string[], registry: KindRegistry): void {
+    const kind = registry.find("", "v1", "namespaces");
+    if (kind === undefined) return;
+    const context: WriteContext = { ...seedContext, warnings: [], kind };
+    for (const name of names) {
+      const object = this.#newObject(context, { metadata: { name } }, false);
+      this.#deps.store.put(kind.storage, rules.decode(kind, object, "Ignore", []));
+    }
+  }
+
+  #newObject(context: WriteContext, body: unknown, keepsManagedFields: boolean): KubeJson {
+    const { kind } = context;
+    const object = withIdentity(kind, body);
+    setNamespace(kind, object, context.namespace);
+    const given = object.metadata ?? {};
+    if ((given.resourceVersion ?? "") !== "")
+      throw badRequest("resourceVersion should not be set on objects to be created");
+    const { managedFields, deletionTimestamp: _d, deletionGracePeriodSeconds: _g, ...metadata } = given;
+    delete metadata.resourceVersion;
+    delete metadata["selfLink"];
+    if ((metadata.name ?? "") === "" && (metadata.generateName ?? "") !== "") {
+      metadata.name = toGeneratedName(metadata.generateName ?? "", this.#deps.random);
+    }
+    metadata.uid = toUid(this.#deps.random);
+    metadata.creationTimestamp = toTimestamp(this.#deps.nowMs());
+    if (kind.hasGeneration) metadata.generation = 1;
+    else delete metadata.generation;
+    if (keepsManagedFields && managedFields !== undefined) metadata["managedFields"] = managedFields;
+    if (kind.hasStatus && !kind.statusOnCreate) delete object["status"];
+    return { ...object, metadata };
+  }
+
+  #requireNamespace(context: WriteContext, name: string): void {
+    if (!context.kind.namespaced) return;
+    const namespace = this.#deps.store.table("/namespaces").get("", context.namespace);
+    if (namespace === undefined) {
+      const details = { name: context.namespace, kind: "namespaces" };
+      throw new ApiError(404, "NotFound", `namespaces "${context.namespace}" not found`, details);
+    }
+    if (namespace.metadata.deletionTimestamp === undefined) return;
+    const message = `namespace ${context.namespace} is being terminated`;
+    const why = `unable to create new content in namespace ${context.namespace} because it is being terminated`;
+    throw forbidden(context.kind, name, why, [
+      { reason: "NamespaceTerminating", message, field: "metadata.namespace" },
+    ]);
+  }
+
+  /** @throws ApiError 400, 404, 409, 422, or what a webhook says */
+  async change(context: WriteContext, change: Change): Promise<StoredObject> {
+    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+      const done = await this.#attempt(context, change);
+      if (done !== undefined) return done;
+    }
+    throw conflict(context.kind, context.name, staleMessage);
+  }
+
+  /** @returns undefined when somebody else wrote between reading and writing */
+  async #attempt(context: WriteContext, change: Change): Promise<StoredObject | undefined> {
+    const { kind } = context;
+    const table = this.#deps.store.table(kind.storage);
+    const before = table.get(context.namespace, context.name);
+    const current = this.current(context);
+    const wanted = this.#prepare(context, change, current);
+    const admitted = await this.#admit(context, { operation: "UPDATE", object: wanted, oldObject: current });
+    if (table.get(context.namespace, context.name) !== before) return undefined;
+    const object = admitted ?? wanted;
+    const nowIso = toTimestamp(this.#deps.nowMs());
+    const tracked =
+      change.tracksFields === true ? object : this.#track(context, { before: current, after: object, nowIso });
+    if (isSameContent(tracked, current)) return current;
+    if (context.dryRun) return tracked as StoredObject;
+    return this.#commit(kind, tracked);
+  }
+
+  #prepare(context: WriteContext, change: Change, current: StoredObject): KubeJson {
+    const { kind } = context;
+    const produced = cloneJson(change.produce(current));
+    if (change.part === "raw") return produced;
+    const object = withIdentity(kind, produced);
+    setNamespace(kind, object, context.namespace);
+    const version = object.metadata?.resourceVersion ?? "";
+    if (version !== "" && version !== current.metadata.resourceVersion)
+      throw conflict(kind, context.name, staleMessage);
+    const applied = object.metadata?.managedFields;
+    const decoded = rules.decode(kind, object, context.fieldValidation, context.warnings);
+    const merged =
+      change.part === "status" ? rules.mergeStatus(kind, decoded, current) : rules.mergeMain(kind, decoded, current);
+    if (change.tracksFields === true && applied !== undefined && merged.metadata !== undefined) {
+      merged.metadata.managedFields = applied;
+    }
+    return merged;
+  }
+
+  /** @returns undefined when no webhook is concerned, after validation */
+  async #admit(
+    context: WriteContext,
+    change: { operation: "CREATE" | "UPDATE"; object: KubeJson; oldObject: StoredObject | undefined },
+  ): Promise<KubeJson | undefined> {
+    const { kind } = context;
+    const attributes = toAttributes(context, change);
+    if (!this.#deps.admission.concerns(attributes)) {
+      rules.validateObject(kind, change.object, change.oldObject);
+      return undefined;
+    }
+    const mutated = (await this.#deps.admission.mutate(attributes)) ?? change.object;
+    const object = mutated === change.object ? mutated : this.#afterMutation(context, mutated, change.oldObject);
+    rules.validateObject(kind, object, change.oldObject);
+    await this.#deps.admission.validate({ ...attributes, object });
+    return object;
+  }
+
+  /** Webhooks change spec and labels; what belongs to the server is put right again. */
+  #afterMutation(context: WriteContext, object: KubeJson, old: StoredObject | undefined): KubeJson {
+    const decoded = rules.decode(context.kind, object, "Ignore", []);
+    if (old === undefined || context.subresource !== "") return decoded;
+    const managedFields = decoded.metadata?.managedFields;
+    const merged = rules.mergeMain(context.kind, decoded, old);
+    // An apply brought its own, which must not be lost.
+    if (merged.metadata !== undefined && managedFields !== undefined) merged.metadata.managedFields = managedFields;
+    return merged;
+  }
+
+  #track(
+    context: WriteContext,
+    { before, after, nowIso }: { before: StoredObject | undefined; after: KubeJson; nowIso: string },
+  ): KubeJson {
+    const { kind, subresource, fieldManager } = context;
+    return trackUpdate({
+      before,
+      after,
+      manager: fieldManager,
+      ...(subresource === "" ? {} : { subresource }),
+      nowIso,
+      ...(kind.schema === undefined ? {} : { schema: kind.schema }),
+    }) as KubeJson;
+  }
+
+  /** Stores a change, or removes the object when the change took away the last thing that held it. */
+  #commit(kind: ResourceKind, object: KubeJson): StoredObject {
+    const stored = this.#toStored(kind, object);
+    if (!isFinished(object)) return presentAs(kind, this.#deps.store.put(kind.storage, stored));
+    return presentAs(kind, this.#deps.store.remove(kind.storage, stored as StoredObject));
+  }
+
+  #toStored(kind: ResourceKind, object: KubeJson): KubeJson {
+    if (kind.toStored !== undefined) return kind.toStored(object);
+    return object.apiVersion === kind.storageApiVersion ? object : { ...object, apiVersion: kind.storageApiVersion };
+  }
+}
+
+const seedContext = {
+  namespace: "",
+  name: "",
+  subresource: "",
+  user: { name: "system:apiserver", groups: ["system:masters"] },
+  fieldManager: "kube-apiserver",
+  dryRun: false,
+  fieldValidation: "Ignore",
+} as const;
+
+/** What admission is told of a write. */
+export function toAttributes(
+  context: WriteContext,
+  change: {
+    operation: AdmissionAttributes["operation"];
+    object: KubeJson | undefined;
+    oldObject: StoredObject | undefined;
+    options?: JsonObject;
+  },
+): AdmissionAttributes {
+  const { kind, namespace, name, subresource, user, dryRun, warnings, fieldManager } = context;
+  const optionsKind = `${change.operation.charAt(0)}${change.operation.slice(1).toLowerCase()}Options`;
+  const options = { kind: optionsKind, apiVersion: "meta.k8s.io/v1", fieldManager, ...change.options };
+  return { kind, namespace, name, subresource, user, dryRun, warnings, ...change, options };
+}
+
+/** True when a deletion under way has nothing to wait for any more. */
+export function isFinished(object: KubeJson): boolean {
+  const metadata = object.metadata ?? {};
+  if (metadata.deletionTimestamp === undefined) return false;
+  const namespaceFinalizers =
+    object.kind === "Namespace" && object.apiVersion === "v1" ? namespaceHolds(object) : false;
+  return (
+    (metadata.finalizers ?? []).length === 0 && (metadata.deletionGracePeriodSeconds ?? 0) === 0 && !namespaceFinalizers
+  );
+}
+
+function namespaceHolds(namespace: KubeJson): boolean {
+  const spec = namespace["spec"] as { finalizers?: unknown[] } | undefined;
+  return (spec?.finalizers ?? []).length > 0;
+}
