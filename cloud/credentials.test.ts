@@ -11,7 +11,9 @@ import { decryptTokenFile, tokenFileSource } from "./token-file.ts";
 
 describe("credentials", () => {
   let time: VirtualTime;
-  beforeEach(() => (time = installVirtualTime()));
+  beforeEach(() => {
+    time = installVirtualTime();
+  });
   afterEach(() => time.timers.uninstall());
 
   const numbered = (fetched: (n: number) => Partial<FetchedCredential> | Error) => {

@@ -144,11 +144,13 @@ export class Observer implements EniObserver {
   async #look(): Promise<void> {
     const nowMs = this.#options.clock.now();
     const due = this.#due(nowMs);
-    const calls = Math.max(1, Math.ceil(due.length / idsPerLook));
-    this.#nextLookAtMs = nowMs + this.#intervalMs(due, nowMs) * calls;
+    const allowed = this.#options.looksPerMinute - this.#recentLooks(nowMs).length;
+    const calls = Math.max(1, Math.min(allowed, Math.ceil(due.length / idsPerLook)));
     const priority = mostUrgent(due.map(([, watched]) => watched.priority));
     for (let call = 1; call < calls && this.#inFlight < looksInFlight - 1; call += 1) void this.#ask(priority);
     const asked = this.#ask(priority);
+    // After the first steps of the calls: those that started are counted.
+    this.#nextLookAtMs = Math.max(this.#nextLookAtMs, nowMs + this.#intervalMs(due, nowMs) * calls);
     this.#arm();
     await asked;
   }
@@ -194,7 +196,7 @@ export class Observer implements EniObserver {
     const taken = due.toSorted(([, a], [, b]) => a.dueAtMs - b.dueAtMs).slice(0, idsPerLook);
     const intervalMs = this.#intervalMs(due, nowMs);
     for (const [, watched] of taken) watched.dueAtMs = nowMs + ownIntervalMs(watched, nowMs, intervalMs);
-    this.#lookStarts.push(nowMs);
+    if (taken.length > 0) this.#lookStarts.push(nowMs);
     while ((this.#lookStarts[0] ?? nowMs) <= nowMs - 60_000) this.#lookStarts.shift();
     return taken;
   }
@@ -207,11 +209,17 @@ export class Observer implements EniObserver {
   #intervalMs(due: readonly [string, Watched][], nowMs: number): number {
     const binding = due.filter(([, watched]) => isBinding(watched)).length;
     const wantedMs = binding === 0 ? 500 : binding < 4 ? 200 : binding < 40 ? 120 : 300;
-    const recent = this.#lookStarts.filter((startMs) => startMs > nowMs - 60_000).length;
-    const used = recent / this.#options.looksPerMinute;
+    const recent = this.#recentLooks(nowMs);
+    const used = recent.length / this.#options.looksPerMinute;
     if (used < 0.5) return wantedMs;
+    if (used >= 1) return Math.max(wantedMs, (recent[0] ?? nowMs) + 60_000 - nowMs);
     const steadyMs = 60_000 / this.#options.looksPerMinute;
     return Math.max(wantedMs, used < 0.9 ? steadyMs : steadyMs * 3);
+  }
+
+  /** Starts of the looks of the last 60 s. */
+  #recentLooks(nowMs: number): readonly number[] {
+    return this.#lookStarts.filter((startMs) => startMs > nowMs - 60_000);
   }
 
   #answered(asked: readonly [string, Watched][], answer: unknown, observedAtMs: number): void {
