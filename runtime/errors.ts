@@ -116,5 +116,6 @@ export class FencedError extends OperatorError {
 
 /** True for the rejection of an aborted call, which passes through every layer untouched. */
 export function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === "AbortError";
+  // Not `instanceof Error`: a DOMException of another realm (a test's sandbox) is none of this one's.
+  return typeof error === "object" && error !== null && "name" in error && error.name === "AbortError";
 }
