@@ -171,9 +171,9 @@ export class Manager {
     const { clock, log, stopLimitMs = 30_000 } = this.#options;
     this.#isStopping = true;
     const finished = new AbortController();
-    let isLate = false;
+    const late = new AbortController();
     const limit = clock.sleep(stopLimitMs, finished.signal).then(
-      () => void (isLate = true),
+      () => late.abort(),
       () => undefined, // All stopped in time.
     );
     const leftOver: string[] = [];
@@ -186,7 +186,7 @@ export class Manager {
         }),
       );
       await Promise.race([ended, limit]);
-      if (isLate)
+      if (late.signal.aborted)
         leftOver.push(...stage.running.filter((entry) => !entry.hasEnded).map((entry) => entry.runnable.name));
     }
     finished.abort();

@@ -58,6 +58,7 @@ export class WorkQueue {
   readonly #getters: ((key: string | undefined) => void)[] = [];
   readonly #drained: (() => void)[] = [];
   #shuttingDown = false;
+  #isDispatching = false;
   #timer: { readonly dueAt: number; readonly cancel: AbortController } | undefined;
 
   constructor(options: WorkQueueOptions) {
@@ -156,6 +157,7 @@ export class WorkQueue {
   /** Takes no more keys and drops delayed ones. What is ready is still served; then `get` answers undefined. */
   shutDown(): void {
     this.#shuttingDown = true;
+    this.#dispatch();
     this.#delayed.clear();
     this.#timer?.cancel.abort();
     this.#timer = undefined;
@@ -190,14 +192,23 @@ export class WorkQueue {
   }
 
   #makeReady(key: string, priority: number): void {
-    const resolve = this.#getters.shift();
-    if (resolve) {
-      this.#start(key);
-      resolve(key);
-      return;
-    }
     this.#ready.push(key, priority);
     this.#metrics?.depth(this.#ready.size);
+    if (this.#getters.length === 0 || this.#isDispatching) return;
+    // A turn later, so that a burst of events about one object in one turn is one piece of work.
+    this.#isDispatching = true;
+    void Promise.resolve().then(() => this.#dispatch());
+  }
+
+  /** Gives ready keys to waiting workers. */
+  #dispatch(): void {
+    this.#isDispatching = false;
+    while (this.#getters.length > 0) {
+      const key = this.#ready.shift();
+      if (key === undefined) return;
+      this.#start(key);
+      this.#getters.shift()?.(key);
+    }
   }
 
   #start(key: string): void {
