@@ -269,6 +269,6 @@ function byWireOrder(left: ManagedFieldsEntry, right: ManagedFieldsEntry): numbe
 
 function withEntries(object: KubeJson, entries: readonly ManagedFieldsEntry[]): KubeJson {
   const { managedFields, ...metadata } = object.metadata ?? {};
-  if (managedFields === entries) return object;
+  if (managedFields === entries && entries.length > 0) return object;
   return { ...object, metadata: entries.length === 0 ? metadata : { ...metadata, managedFields: [...entries] } };
 }
