@@ -107,7 +107,7 @@ export class Ipv6Pool {
 
   claim(address: string): "claimed" | "outside" | "assigned" {
     const wanted = address.toLowerCase();
-    if (!wanted.startsWith(this.#prefix)) return "outside";
+    if (!wanted.startsWith(`${this.#prefix}:`)) return "outside";
     if (this.#used.has(wanted)) return "assigned";
     this.#used.add(wanted);
     return "claimed";

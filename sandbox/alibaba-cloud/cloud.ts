@@ -108,7 +108,7 @@ export function createCloud(options: CloudOptions): SimulatedCloud {
     },
     listen: ({ host, port = 0 }) => startServer({ endpoint, verifier, clock, report }, { host, port }),
     report,
-    resetPeaks: () => endpoint.statistics.resetPeaks(),
+    resetPeaks: () => endpoint.resetPeaks(),
     enis: () => [...world.enis.allSeen(0)],
     close: () => world.close(),
   };

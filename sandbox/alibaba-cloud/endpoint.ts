@@ -82,6 +82,12 @@ export class Endpoint {
     return this.#creating + this.#world.allocating.size;
   }
 
+  /** Starts the peaks of the statistics anew. */
+  resetPeaks(): void {
+    this.statistics.allocating(this.allocating);
+    this.statistics.resetPeaks();
+  }
+
   /** Never rejects, except with AbortError when the cloud is closed meanwhile. */
   async perform(call: IdentifiedCall): Promise<Outcome> {
     const { action: api } = call;

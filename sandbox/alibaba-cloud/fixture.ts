@@ -1,33 +1,10 @@
-import type { Clock } from "../../runtime/ports.ts";
+import { install, type InstalledClock } from "@sinonjs/fake-timers";
+import { systemClock } from "../../runtime/clock.ts";
+import { seededRandom } from "../../runtime/random.ts";
 import type { Product } from "./api.ts";
 import { productOf, isApi } from "./api.ts";
 import { type CloudAnswer, createCloud, type SimulatedCloud } from "./cloud.ts";
 import type { CloudOptions } from "./options.ts";
-
-/** For the tests of this folder: time from the global timers, which @sinonjs/fake-timers may have replaced. */
-export const timerClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      const timer = setTimeout(resolve, ms);
-      signal?.addEventListener("abort", () => {
-        clearTimeout(timer);
-        reject(Object.assign(new Error("aborted"), { name: "AbortError" }));
-      });
-    }),
-};
-
-/** A small generator (mulberry32): the same seed gives the same history. */
-export function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 export const credentials = { accessKeyId: "testAK", accessKeySecret: "testSK" };
 
@@ -38,7 +15,7 @@ export const credentials = { accessKeyId: "testAK", accessKeySecret: "testSK" };
  */
 export function aCloud(overrides: Partial<CloudOptions> = {}): SimulatedCloud {
   const cloud = createCloud({
-    clock: timerClock,
+    clock: systemClock,
     random: seededRandom(1),
     regionId: "cn-hangzhou",
     accounts: [credentials],
@@ -74,3 +51,19 @@ export function ask(
 
 /** What CreateNetworkInterface needs at least. */
 export const createParameters = { VSwitchId: "vsw-a", "SecurityGroupIds.1": "sg-1" };
+
+/** Virtual time that starts at a full minute. */
+export function virtualTime(): InstalledClock {
+  return install({ now: Date.UTC(2026, 10, 21), toFake: ["Date", "setTimeout", "clearTimeout", "performance"] });
+}
+
+/** Lets virtual time pass until `work` settles. */
+export async function settled<T>(time: InstalledClock, work: Promise<T>): Promise<T> {
+  let isDone = false;
+  const done = (): void => {
+    isDone = true;
+  };
+  work.then(done, done);
+  while (!isDone) await time.tickAsync(5);
+  return work;
+}

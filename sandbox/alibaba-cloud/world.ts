@@ -1,3 +1,4 @@
+import { abortError } from "../../runtime/clock.ts";
 import type { Clock, Random } from "../../runtime/ports.ts";
 import { Ipv4Pool, Ipv6Pool } from "./address-pool.ts";
 import { EniStore } from "./eni-store.ts";
@@ -151,12 +152,15 @@ export class World {
 
   /** Runs `change` after `ms`, unless the cloud was closed before. */
   later(ms: number, change: () => void): void {
-    this.clock.sleep(Math.max(0, ms), this.#stopping.signal).then(change, () => undefined);
+    this.wait(ms).then(change, () => undefined);
   }
 
   /** Waits, or rejects with AbortError when the cloud is closed. */
   async wait(ms: number): Promise<void> {
-    if (ms > 0) await this.clock.sleep(ms, this.#stopping.signal);
+    const { signal } = this.#stopping;
+    // A short wait is not worth a listener: with hundreds under way, adding and removing them costs more than the calls.
+    if (ms > 0) await (ms > shortWaitMs ? this.clock.sleep(ms, signal) : this.clock.sleep(ms));
+    if (signal.aborted) throw abortError();
   }
 
   /** Cancels everything that is under way. */
@@ -203,6 +207,9 @@ export class World {
     return vSwitch;
   }
 }
+
+// After close() a process may live on for this long.
+const shortWaitMs = 5_000;
 
 /** Deleted interfaces that the report still lists, so that a long run does not grow without end. */
 export const keptDeletions = 50_000;
