@@ -116,17 +116,19 @@ async function whyNotServed(
   crd: CustomResourceDefinition,
   options: InstallCrdsOptions,
 ): Promise<string | undefined> {
-  const { group, names, versions } = crd.spec;
-  const live = await client.getLive("", crd.metadata.name, options.signal);
-  const conditions = live?.status?.conditions ?? [];
+  const conditions = (await client.getLive("", crd.metadata.name, options.signal))?.status?.conditions ?? [];
   const refused = conditions.find(({ type, status }) => type === "NamesAccepted" && status === "False");
   if (refused !== undefined) {
-    throw new TerminalError(
-      "CRDNameTaken",
-      `${crd.metadata.name}: ${refused.message ?? refused.reason ?? "name refused"}`,
-    );
+    const why = refused.message ?? refused.reason ?? "name refused";
+    throw new TerminalError("CRDNameTaken", `${crd.metadata.name}: ${why}`);
   }
   if (!conditions.some(({ type, status }) => type === "Established" && status === "True")) return "not established";
+  return await whyNotListed(crd, options);
+}
+
+/** The API server serves a CRD a moment after it has established it. */
+async function whyNotListed(crd: CustomResourceDefinition, options: InstallCrdsOptions): Promise<string | undefined> {
+  const { group, names, versions } = crd.spec;
   const version = versions.find(({ served }) => served)?.name ?? "";
   const path = `/apis/${group}/${version}/${names.plural}?limit=1`;
   const { status } = await options.transport.request({ method: "GET", path }, options.signal);

@@ -38,44 +38,50 @@ export function errorOf(response: TransportResponse, call: RefusedCall): Operato
   const status = readStatus(response.body);
   const what = `${call.verb} ${call.resource} ${call.object}`.trimEnd();
   const message = status.message === "" ? `${what}: HTTP ${response.status}` : `${what}: ${status.message}`;
-  switch (response.status) {
-    case 404:
-      return new NotFoundError("NotFound", message);
-    case 409:
-      return status.reason === "AlreadyExists"
-        ? new AlreadyExistsError("AlreadyExists", message)
-        : new ConflictError("Conflict", message);
-    case 401:
-    case 403:
-      return refusedAccess(response.status, status, call);
-    case 422:
-      return new TerminalError("Invalid", invalidMessage(what, status));
-    case 429:
-      return new ThrottledError("APIServerThrottled", message, retryAfterMs(response, status));
-    case 400:
-    case 413:
-    case 415:
-      return new TerminalError(status.reason === "" ? "BadRequest" : status.reason, message);
-    default:
-      return new TransientError("APIServerError", message);
-  }
+  const make = makers[response.status];
+  return make === undefined
+    ? new TransientError("APIServerError", message)
+    : make({ response, status, call, what, message });
 }
 
-function refusedAccess(code: number, status: StatusBody, call: RefusedCall): OperatorError {
-  if (code === 401) {
-    return new TerminalError(
-      "Unauthorized",
-      `the API server does not accept the credentials (${call.verb} ${call.resource})`,
-    );
-  }
+interface Refusal {
+  readonly response: TransportResponse;
+  readonly status: StatusBody;
+  readonly call: RefusedCall;
+  readonly what: string;
+  readonly message: string;
+}
+
+function badRequest({ status, message }: Refusal): OperatorError {
+  return new TerminalError(status.reason === "" ? "BadRequest" : status.reason, message);
+}
+
+/** By HTTP status. */
+const makers: Readonly<Partial<Record<number, (refusal: Refusal) => OperatorError>>> = {
+  400: badRequest,
+  401: ({ call }) => {
+    const problem = `the API server does not accept the credentials (${call.verb} ${call.resource})`;
+    return new TerminalError("Unauthorized", problem);
+  },
+  403: forbidden,
+  404: ({ message }) => new NotFoundError("NotFound", message),
+  409: ({ status, message }) =>
+    status.reason === "AlreadyExists"
+      ? new AlreadyExistsError("AlreadyExists", message)
+      : new ConflictError("Conflict", message),
+  413: badRequest,
+  415: badRequest,
+  422: ({ what, status, message }) =>
+    new TerminalError("Invalid", status.fields.length === 0 ? message : `${what}: invalid ${status.fields.join("; ")}`),
+  429: ({ response, status, message }) =>
+    new ThrottledError("APIServerThrottled", message, retryAfterMs(response, status)),
+};
+
+function forbidden({ call, what, status }: Refusal): OperatorError {
   // A namespace that is being deleted refuses new objects with 403, and admission denies with it: neither is RBAC.
   const isRbac = status.message.includes("cannot ");
   const remedy = isRbac ? `grant verb "${call.verb}" on "${call.resource}" to this service account; ` : "";
-  return new TerminalError("Forbidden", `${call.verb} ${call.resource} ${call.object}: ${remedy}${status.message}`);
-}
-
-function invalidMessage(what: string, status: StatusBody): string {
-  return status.fields.length === 0 ? `${what}: ${status.message}` : `${what}: invalid ${status.fields.join("; ")}`;
+  return new TerminalError("Forbidden", `${what}: ${remedy}${status.message}`);
 }
 
 /** The header counts, then the body's hint, then one second. */

@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
-import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Server } from "node:net";
+import type { Server as HttpServer } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
@@ -27,7 +28,7 @@ afterEach(async () => {
 });
 
 /** A server on a free port of this machine; counts the connections it accepted. */
-async function serve(server: Server): Promise<{ readonly port: number; connections(): number }> {
+async function serve(server: HttpServer | TlsServer): Promise<{ readonly port: number; connections(): number }> {
   let connections = 0;
   server.on("connection", () => (connections += 1));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -35,9 +36,7 @@ async function serve(server: Server): Promise<{ readonly port: number; connectio
     () =>
       new Promise((resolve) => {
         server.close(resolve);
-        if ("closeAllConnections" in server && typeof server.closeAllConnections === "function") {
-          server.closeAllConnections();
-        }
+        server.closeAllConnections();
       }),
   );
   return { port: (server.address() as AddressInfo).port, connections: () => connections };
