@@ -130,8 +130,9 @@ describe("the encrypted token file", () => {
 
   it("takes keys of 16 bytes too", () => {
     const key = keyring.slice(0, 16);
-    const fields = ["access.key.id", "access.key.secret", "security.token"].map((name) => [name, encrypt(name, key)]);
-    const { credential } = decryptTokenFile(file({ ...Object.fromEntries(fields), keyring: key }), nowMs);
+    const names = ["access.key.id", "access.key.secret", "security.token"];
+    const fields: Record<string, string> = Object.fromEntries(names.map((name) => [name, encrypt(name, key)]));
+    const { credential } = decryptTokenFile(file({ ...fields, keyring: key }), nowMs);
     expect(credential.accessKeyId).toBe("access.key.id");
   });
 

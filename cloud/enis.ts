@@ -1,7 +1,8 @@
 /** The calls that change and list network interfaces, and the translation of their answers. */
 import type { Eni, EniStatus, EniType } from "../domain/eni/eni.ts";
-import { OperatorError, TransientError } from "../runtime/errors.ts";
+import { OperatorError } from "../runtime/errors.ts";
 import { isRecord, textOf, type ApiName, type CallParameters } from "./call.ts";
+import { malformed, toEni, toEnis } from "./eni-answers.ts";
 import type { CallOptions, Invoke } from "./invoke.ts";
 
 /**
@@ -160,90 +161,4 @@ function toTagList(tags: Readonly<Record<string, string>>): readonly { Key: stri
 
 function isRefusedWith(error: unknown, codes: readonly string[]): boolean {
   return error instanceof OperatorError && error.cloud !== undefined && codes.includes(error.cloud.code);
-}
-
-/** The interfaces of a DescribeNetworkInterfaces answer. @throws TransientError for an answer of another shape */
-export function toEnis(answer: unknown): readonly Eni[] {
-  const sets = isRecord(answer) ? answer["NetworkInterfaceSets"] : undefined;
-  const list = isRecord(sets) ? sets["NetworkInterfaceSet"] : undefined;
-  if (!Array.isArray(list)) throw malformed("DescribeNetworkInterfaces", "no NetworkInterfaceSets");
-  return list.map((item: unknown) => toEni(item, "DescribeNetworkInterfaces"));
-}
-
-/** One interface in our words. Empty text of the wire is absence. @throws TransientError when it has no id */
-export function toEni(value: unknown, api: ApiName): Eni {
-  const eniId = isRecord(value) ? textOf(value["NetworkInterfaceId"]) : undefined;
-  if (!isRecord(value) || eniId === undefined) throw malformed(api, "an interface without id");
-  const attachment = isRecord(value["Attachment"]) ? value["Attachment"] : {};
-  const type = wordOf(eniTypes, value["Type"]) ?? "Secondary";
-  return {
-    eniId,
-    status: wordOf(eniStatuses, value["Status"]) ?? "Unknown",
-    type,
-    macAddress: textOf(value["MacAddress"]) ?? "",
-    vSwitchId: textOf(value["VSwitchId"]) ?? "",
-    zoneId: textOf(value["ZoneId"]) ?? "",
-    primaryIpv4: textOf(value["PrivateIpAddress"]) ?? "",
-    ipv6s: listIn(value, "Ipv6Sets", "Ipv6Set").flatMap((item) => (isRecord(item) ? textsOf(item["Ipv6Address"]) : [])),
-    securityGroupIds: listIn(value, "SecurityGroupIds", "SecurityGroupId").flatMap(textsOf),
-    tags: toTags(value),
-    ...defined({
-      vpcId: textOf(value["VpcId"]),
-      instanceId: textOf(value["InstanceId"]) ?? textOf(attachment["InstanceId"]),
-      trunkEniId: textOf(attachment["TrunkNetworkInterfaceId"]),
-      resourceGroupId: textOf(value["ResourceGroupId"]),
-      creationTime: textOf(value["CreationTime"]),
-    }),
-    ...defined({
-      deviceIndex: numberOf(attachment["DeviceIndex"]),
-      networkCardIndex: numberOf(attachment["NetworkCardIndex"]),
-    }),
-  };
-}
-
-const eniStatuses: readonly EniStatus[] = ["Available", "Attaching", "InUse", "Detaching", "Deleting"];
-const eniTypes: readonly EniType[] = ["Primary", "Secondary", "Trunk", "Member"];
-
-function wordOf<T extends string>(words: readonly T[], value: unknown): T | undefined {
-  return words.find((word) => word === value);
-}
-
-function toTags(value: Readonly<Record<string, unknown>>): Record<string, string> {
-  const tags: Record<string, string> = {};
-  for (const tag of listIn(value, "Tags", "Tag")) {
-    if (!isRecord(tag)) continue;
-    const key = textOf(tag["TagKey"]) ?? textOf(tag["Key"]);
-    const text = textOf(tag["TagValue"]) ?? textOf(tag["Value"]);
-    if (key !== undefined) tags[key] = text ?? "";
-  }
-  return tags;
-}
-
-/** The wire wraps every list: `Tags: { Tag: [] }`. */
-function listIn(value: Readonly<Record<string, unknown>>, outer: string, inner: string): readonly unknown[] {
-  const wrapper = value[outer];
-  const list = isRecord(wrapper) ? wrapper[inner] : undefined;
-  return Array.isArray(list) ? list : [];
-}
-
-function textsOf(value: unknown): readonly string[] {
-  const text = textOf(value);
-  return text === undefined ? [] : [text];
-}
-
-function numberOf(value: unknown): number | undefined {
-  return typeof value === "number" ? value : undefined;
-}
-
-/** Without the keys that are undefined. */
-function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const kept = { ...value };
-  for (const key of Object.keys(kept)) if (Reflect.get(kept, key) === undefined) Reflect.deleteProperty(kept, key);
-  return kept as { [K in keyof T]?: Exclude<T[K], undefined> };
-}
-
-function malformed(api: ApiName, what: string): TransientError {
-  return new TransientError("MalformedAnswer", `${api}: ${what} in the answer`, {
-    cloud: { api, code: "MalformedAnswer", outcome: "unknown" },
-  });
 }

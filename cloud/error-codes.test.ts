@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { OperatorError, ThrottledError } from "../runtime/errors.ts";
 import { CallFailed } from "./call.ts";
-import { errorRows, findErrorRow, toOperatorError } from "./error-codes.ts";
+import { errorRows, findErrorRow } from "./error-codes.ts";
+import { toOperatorError } from "./operator-error.ts";
 
 const failed = (code: string, overrides: Partial<ConstructorParameters<typeof CallFailed>[0]> = {}) =>
   new CallFailed({ kind: "answered", code, message: "text", status: 400, requestId: "R-1", ...overrides });

@@ -3,7 +3,7 @@ import type { CallPriority } from "../domain/eni/eni.ts";
 import { TransientError } from "../runtime/errors.ts";
 import type { Clock, Logger, Random } from "../runtime/ports.ts";
 import { CallFailed, type ApiName, type CallParameters, type CloudCall } from "./call.ts";
-import { toOperatorError } from "./error-codes.ts";
+import { toOperatorError } from "./operator-error.ts";
 import { abortError, type Limiter } from "./limiter.ts";
 import type { CloudMetrics } from "./metrics.ts";
 

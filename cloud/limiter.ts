@@ -221,7 +221,10 @@ class Gate {
   /** One place per waiter is asked for; a place whose waiter went away is reused. */
   #askPlaces(): void {
     for (; this.#placesAsked < this.waiting; this.#placesAsked += 1) {
-      void this.#places.schedule(() => Promise.resolve(this.#placed()));
+      void this.#places.schedule(() => {
+        this.#placed();
+        return Promise.resolve();
+      });
     }
   }
 

@@ -3,7 +3,7 @@ import type { CallPriority, Eni, EniStatus } from "../domain/eni/eni.ts";
 import { isAbort } from "../runtime/errors.ts";
 import type { Clock, Logger } from "../runtime/ports.ts";
 import { Durations, type WatchOperation } from "./durations.ts";
-import { toEnis } from "./enis.ts";
+import { toEnis } from "./eni-answers.ts";
 import type { Invoke } from "./invoke.ts";
 
 /** The one place that describes single interfaces. Nothing watched means no call. */
@@ -245,15 +245,9 @@ export class Observer implements EniObserver {
   #notify(eniId: string, watched: Watched): void {
     const nowMs = this.#options.clock.now();
     const status = watched.latest?.eni?.status ?? "gone";
-    const isNews = status !== watched.lastStatus;
-    const isPassing = status === passing[watched.operation];
-    const isOld = nowMs - watched.startedAtMs > oldMs && nowMs - watched.notifiedAtMs >= oldNotifyMs;
-    // The first sight of the expected passing state is no news to whoever started it.
-    const wakes = isPassing
-      ? isNews && watched.lastStatus !== undefined
-      : isNews || nowMs - watched.notifiedAtMs >= sameNotifyMs;
+    const wakes = isWorthWaking(watched, status, nowMs);
     watched.lastStatus = status;
-    if (!wakes && !isOld) return;
+    if (!wakes) return;
     watched.notifiedAtMs = nowMs;
     for (const listener of this.#listeners) listener(eniId);
   }
@@ -280,6 +274,15 @@ function isFinal(operation: WatchOperation, eni: Eni | undefined): boolean {
   if (operation === "attach") return eni?.status === "InUse";
   if (operation === "detach") return eni === undefined || eni.status === "Available";
   return operation === "look" || eni === undefined;
+}
+
+function isWorthWaking(watched: Watched, status: EniStatus | "gone", nowMs: number): boolean {
+  const sinceNotifiedMs = nowMs - watched.notifiedAtMs;
+  if (nowMs - watched.startedAtMs > oldMs && sinceNotifiedMs >= oldNotifyMs) return true;
+  const isNews = status !== watched.lastStatus;
+  // The first sight of the expected passing state is no news to whoever started it.
+  if (status === passing[watched.operation]) return isNews && watched.lastStatus !== undefined;
+  return isNews || sinceNotifiedMs >= sameNotifyMs;
 }
 
 function isBinding(watch: Watch): boolean {

@@ -80,11 +80,12 @@ async function createSender(product: Product, options: SdkOptions): Promise<Send
   // The SDK bounds silence on the socket by the connect time-out, so both are the same.
   const timeoutMs = options.timeoutMs ?? 20_000;
   const endpoint = endpointOf(product, options);
+  const provider: Readonly<Record<string, unknown>> = {
+    getProviderName: () => "terway_controlplane",
+    getCredentials: () => options.credentials.get(),
+  };
   const config = new core.$OpenApiUtil.Config({
-    credential: new credentials.default(null, {
-      getProviderName: () => "terway_controlplane",
-      getCredentials: () => options.credentials.get(),
-    }),
+    credential: new credentials.default(null, provider),
     regionId: options.regionId,
     protocol: options.scheme ?? "https",
     userAgent: options.userAgent,
@@ -133,16 +134,20 @@ export function toCallFailed(error: unknown): CallFailed {
   const thrown: Readonly<Record<string, unknown>> = isRecord(error) ? error : {};
   const code = textOf(thrown["code"]);
   if (typeof thrown["statusCode"] === "number") return toAnswered(thrown, thrown["statusCode"], code);
-  if (code === "InvalidCredentials") {
-    return new CallFailed({ kind: "notSent", code: "NoCredential", message: "the SDK got no credential" });
-  }
   if (thrown["name"] === "RequestTimeoutError") {
     return new CallFailed({ kind: "timeout", code: "Timeout", message: "no answer in time" });
   }
-  if (code !== undefined && (notSentCodes.includes(code) || /CERT|TLS|SSL/.test(code))) {
-    return new CallFailed({ kind: "notSent", code: "NotSent", message: `no connection to the endpoint (${code})` });
+  return toUnanswered(code ?? textOf(thrown["name"]) ?? "unknown");
+}
+
+/** `mark`: the code of the transport, or the name of the error. */
+function toUnanswered(mark: string): CallFailed {
+  if (mark === "InvalidCredentials") {
+    return new CallFailed({ kind: "notSent", code: "NoCredential", message: "the SDK got no credential" });
   }
-  const mark = code ?? textOf(thrown["name"]) ?? "unknown";
+  if (notSentCodes.includes(mark) || /CERT|TLS|SSL/.test(mark)) {
+    return new CallFailed({ kind: "notSent", code: "NotSent", message: `no connection to the endpoint (${mark})` });
+  }
   return new CallFailed({ kind: "connectionLost", code: "ConnectionLost", message: `the connection broke (${mark})` });
 }
 

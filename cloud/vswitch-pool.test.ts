@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { CallFailed } from "./call.ts";
-import { toOperatorError } from "./error-codes.ts";
+import { toOperatorError } from "./operator-error.ts";
 import { installVirtualTime, type VirtualTime } from "./fixtures/virtual-time.ts";
 import type { Invoke } from "./invoke.ts";
 import { CachedVSwitchPool } from "./vswitch-pool.ts";

@@ -70,7 +70,10 @@ export class CachedVSwitchPool implements VSwitchPool {
       signal.addEventListener("abort", abort, { once: true });
     });
     try {
-      return await Promise.race([Promise.all(ids.map((id) => this.#fresh(id) ?? this.#read(id))), aborted]);
+      return await Promise.race([
+        Promise.all(ids.map(async (id) => this.#fresh(id) ?? (await this.#read(id)))),
+        aborted,
+      ]);
     } finally {
       if (abort !== undefined) signal.removeEventListener("abort", abort);
     }
