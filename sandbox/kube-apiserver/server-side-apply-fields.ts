@@ -17,7 +17,6 @@ interface Building {
 export const leaf: FieldSet = Object.freeze({});
 
 function isEmpty(set: FieldSet): boolean {
-  // eslint-disable-next-line no-unreachable-loop -- the cheapest test for "has no key"
   for (const _ in set) return false;
   return true;
 }
@@ -166,7 +165,7 @@ export function compare(type: FieldType, before: JsonObject, after: JsonObject):
   return compareObjects(type, before, after, 0, false);
 }
 
-/** Places of an object that always exist in the server's memory, so that nobody owns the place itself. */
+/** `depth` 0 is the object, 1 its metadata (when `inMetadata`), 2 anything below. */
 function compareObjects(
   type: FieldType,
   before: JsonObject,
@@ -178,10 +177,8 @@ function compareObjects(
   const removed: Building = {};
   for (const key in after) {
     if (before[key] === after[key] || unowned(depth, key, inMetadata)) continue;
-    const metadata = depth === 0 && key === "metadata";
-    const result = metadata
-      ? compareObjects(type.child(key), fieldsOf(before[key]), fieldsOf(after[key]), 1, true)
-      : compareValues(type.child(key), before[key], after[key]);
+    const place = depth === 0 && key === "metadata" ? compareMetadata : compareValues;
+    const result = place(type.child(key), before[key], after[key]);
     put(changed, `f:${key}`, result.changed);
     put(removed, `f:${key}`, result.removed);
   }
@@ -189,6 +186,14 @@ function compareObjects(
     if (before[key] === undefined || after[key] !== undefined || unowned(depth, key, inMetadata)) continue;
     put(removed, `f:${key}`, allFields(type.child(key), before[key]));
   }
+  return comparisonOf(changed, removed);
+}
+
+function compareMetadata(type: FieldType, before: unknown, after: unknown): Comparison {
+  return compareObjects(type, fieldsOf(before), fieldsOf(after), 1, true);
+}
+
+function comparisonOf(changed: Building, removed: Building): Comparison {
   return { changed: isEmpty(changed) ? undefined : changed, removed: isEmpty(removed) ? undefined : removed };
 }
 
@@ -204,10 +209,12 @@ function compareValues(type: FieldType, before: unknown, after: unknown): Compar
   if (before === after) return same;
   if (before === undefined) return { changed: allFields(type, after), removed: undefined };
   if (after === undefined) return { changed: undefined, removed: allFields(type, before) };
-  if (Array.isArray(after) && Array.isArray(before) && type.list !== "atomic" && before.length + after.length > 0) {
-    return compareLists(type, before, after);
-  }
+  if (Array.isArray(before) && Array.isArray(after) && type.list !== "atomic") return compareLists(type, before, after);
   if (isObject(before) && isObject(after) && !type.atomicMap) return compareObjects(type, before, after, 2, false);
+  return compareWholes(type, before, after);
+}
+
+function compareWholes(type: FieldType, before: unknown, after: unknown): Comparison {
   if (jsonEquals(before, after)) return same;
   return { changed: allFields(type, after), removed: withoutRoot(allFields(type, before)) };
 }
@@ -231,7 +238,7 @@ function compareLists(type: FieldType, before: readonly unknown[], after: readon
     old.delete(element);
   }
   for (const [element, item] of old) removed[element] = allFields(type.item(), item);
-  return { changed: isEmpty(changed) ? undefined : changed, removed: isEmpty(removed) ? undefined : removed };
+  return comparisonOf(changed, removed);
 }
 
 /** A value with all places in it. */

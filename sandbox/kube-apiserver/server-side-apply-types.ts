@@ -114,7 +114,7 @@ function schemaType(schema: JsonSchema | undefined): FieldType {
 
 function describe(schema: JsonSchema): FieldType {
   const keys = schema["x-kubernetes-list-map-keys"] ?? [];
-  const defaults = keys.map((key) => [key, schema.items?.properties?.[key]?.default]);
+  const defaults = keys.map((key): [string, unknown] => [key, schema.items?.properties?.[key]?.default]);
   return {
     list: schema["x-kubernetes-list-type"] ?? "atomic",
     keys,

@@ -13,7 +13,7 @@ import {
   pathsOf,
   union,
 } from "./server-side-apply-fields.ts";
-import type { FieldSet } from "./server-side-apply-fields.ts";
+import type { Comparison, FieldSet } from "./server-side-apply-fields.ts";
 import { mergeApplied, removeFields } from "./server-side-apply-merge.ts";
 import { objectType, type FieldType } from "./server-side-apply-types.ts";
 import type { JsonSchema } from "./structural-schema-types.ts";
@@ -79,22 +79,28 @@ export function applyPatch(input: ApplyInput): ApplyResult {
   const type = objectType(applied.kind, schema);
   const before = live ?? bare(applied);
   const identity = identityOf(input, "Apply", applied);
-  const owners = ownersOf(live === undefined ? [] : managedFieldsOf(live), live, type, input);
-  const mine = owners.find((owner) => sameOwner(owner.entry, identity));
-  const others = owners.filter((owner) => owner !== mine);
+  const owners = live === undefined ? [] : ownersOf(live, type, input);
+  const { mine, others } = split(owners, identity);
   const set = appliedFields(type, applied);
   const abandoned = abandonedFields(mine?.set, set, others);
   const merged = removeFields(type, mergeApplied(type, before, applied, schema !== undefined), abandoned);
-  const { changed, removed } = compare(type, before, merged);
-  const conflicts = input.force ? [] : others.flatMap((owner) => conflictsWith(owner, changed));
+  const comparison = compare(type, before, merged);
+  const conflicts = input.force ? [] : others.flatMap((owner) => conflictsWith(owner, comparison.changed));
   if (conflicts.length > 0) return { object: live ?? applied, conflicts };
-  const kept = others.map((owner) => without(owner, changed, removed));
-  const unchanged = equalSets(mine?.set, set) && changed === undefined && removed === undefined;
-  const time = unchanged ? mine?.entry.time : input.nowIso;
-  return {
-    object: withOwners(merged, [...kept, { entry: { ...identity, time: time ?? input.nowIso }, set }]),
-    conflicts,
-  };
+  const kept = others.map((owner) => without(owner, comparison));
+  const unchanged = comparison.changed === undefined && comparison.removed === undefined;
+  const entry = { ...identity, time: unchanged ? timeOf(mine, set, input.nowIso) : input.nowIso };
+  return { object: withOwners(merged, [...kept, { entry, set }]), conflicts };
+}
+
+/** The time of an entry changes only with its fields. */
+function timeOf(owner: Owner | undefined, set: FieldSet | undefined, nowIso: string): string {
+  return owner !== undefined && equalSets(owner.set, set) ? (owner.entry.time ?? nowIso) : nowIso;
+}
+
+function split(owners: readonly Owner[], identity: ManagedFieldsEntry): { mine: Owner | undefined; others: Owner[] } {
+  const mine = owners.find((owner) => sameOwner(owner.entry, identity));
+  return { mine, others: owners.filter((owner) => owner !== mine) };
 }
 
 /** What the manager owned and gives up; the places that somebody still needs are left out. */
@@ -111,17 +117,16 @@ function abandonedFields(before: FieldSet | undefined, now: FieldSet | undefined
  */
 export function trackUpdate(input: UpdateInput): KubeJson {
   const { before, after, schema } = input;
-  const type = objectType(after.kind, schema);
-  const { changed, removed } = compare(type, before ?? bare(after), after);
-  const entries = after.metadata?.managedFields ?? (before === undefined ? [] : managedFieldsOf(before));
+  const comparison = compare(objectType(after.kind, schema), before ?? bare(after), after);
+  const entries = after.metadata?.managedFields ?? managedFieldsOf(before);
+  const { changed, removed } = comparison;
   if (changed === undefined && removed === undefined) return withEntries(after, entries);
   const identity = identityOf(input, "Update", after);
-  const owners = entries.map(decode);
-  const mine = owners.find((owner) => sameOwner(owner.entry, identity));
-  const kept = owners.filter((owner) => owner !== mine).map((owner) => without(owner, changed, removed));
+  const { mine, others } = split(entries.map(decode), identity);
+  const kept = others.map((owner) => without(owner, comparison));
   const set = union(difference(mine?.set, removed), changed);
-  const time = equalSets(mine?.set, set) ? (mine?.entry.time ?? input.nowIso) : input.nowIso;
-  return withOwners(after, capped([...kept, { entry: { ...identity, time }, set }]));
+  const entry = { ...identity, time: timeOf(mine, set, input.nowIso) };
+  return withOwners(after, capped([...kept, { entry, set }]));
 }
 
 /** The message of the 409 answer that lists the conflicts of an apply. */
@@ -150,8 +155,8 @@ function bare({ apiVersion, kind, metadata }: KubeJson): KubeJson {
   };
 }
 
-function managedFieldsOf(object: KubeJson): readonly ManagedFieldsEntry[] {
-  return object.metadata?.managedFields ?? [];
+function managedFieldsOf(object: KubeJson | undefined): readonly ManagedFieldsEntry[] {
+  return object?.metadata?.managedFields ?? [];
 }
 
 function isFieldSet(value: unknown): value is FieldSet {
@@ -162,13 +167,9 @@ function decode(entry: ManagedFieldsEntry): Owner {
   return { entry, set: isFieldSet(entry.fieldsV1) ? entry.fieldsV1 : undefined };
 }
 
-function ownersOf(
-  entries: readonly ManagedFieldsEntry[],
-  live: KubeJson | undefined,
-  type: FieldType,
-  input: ApplyInput,
-): Owner[] {
-  if (entries.length > 0 || live === undefined) return entries.map(decode);
+function ownersOf(live: KubeJson, type: FieldType, input: ApplyInput): Owner[] {
+  const entries = managedFieldsOf(live);
+  if (entries.length > 0) return entries.map(decode);
   const set = compare(type, bare(live), live).changed;
   if (set === undefined) return [];
   const identity = identityOf({ ...input, manager: beforeFirstApply, subresource: "" }, "Update", live);
@@ -209,7 +210,7 @@ function describe({ manager, subresource, operation, apiVersion, time }: Managed
   return `${name} using ${apiVersion ?? ""}${time === undefined ? "" : ` at ${time}`}`;
 }
 
-function without(owner: Owner, changed: FieldSet | undefined, removed: FieldSet | undefined): Owner {
+function without(owner: Owner, { changed, removed }: Comparison): Owner {
   return { entry: owner.entry, set: difference(difference(owner.set, changed), removed) };
 }
 

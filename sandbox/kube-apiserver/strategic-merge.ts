@@ -83,7 +83,7 @@ type Identify = (item: unknown) => string;
 
 function identityOf(mergeKey: string | undefined): Identify | undefined {
   if (mergeKey === undefined) return undefined;
-  return (item) => JSON.stringify(mergeKey !== "" && isObject(item) ? item[mergeKey] : item) ?? "";
+  return (item) => JSON.stringify(mergeKey !== "" && isObject(item) ? (item[mergeKey] ?? null) : item);
 }
 
 function mergeList(

@@ -74,6 +74,10 @@ function validateNode(node: Node): void {
   checkEnum(node);
   if (value === null) return;
   for (const check of combinators) check(node);
+  checkByType(node, value);
+}
+
+function checkByType(node: Node, value: unknown): void {
   if (typeof value === "string") checkString(node, value);
   else if (typeof value === "number") checkNumber(node, value);
   else if (Array.isArray(value)) checkArray(node, value);
@@ -124,7 +128,7 @@ function checkFormat(node: Node): void {
 function checkString(node: Node, value: string): void {
   checkFormat(node);
   const { minLength, maxLength, pattern } = node.schema;
-  const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length;
+  const length = minLength === undefined && maxLength === undefined ? 0 : Array.from(value).length;
   if (maxLength !== undefined && length > maxLength) {
     report(
       node,
@@ -161,17 +165,31 @@ function compile(pattern: string): RegExp {
 }
 
 function checkNumber(node: Node, value: number): void {
+  const { multipleOf } = node.schema;
   checkFormat(node);
-  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = node.schema;
-  if (minimum !== undefined && (exclusiveMinimum === true ? value <= minimum : value < minimum)) {
-    invalid(node, `should be greater than ${exclusiveMinimum === true ? "" : "or equal to "}${minimum}`);
-  }
-  if (maximum !== undefined && (exclusiveMaximum === true ? value >= maximum : value > maximum)) {
-    invalid(node, `should be less than ${exclusiveMaximum === true ? "" : "or equal to "}${maximum}`);
-  }
+  checkBounds(node, value);
   if (multipleOf !== undefined && !Number.isInteger(value / multipleOf)) {
     invalid(node, `should be a multiple of ${multipleOf}`);
   }
+}
+
+function checkBounds(node: Node, value: number): void {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = node.schema;
+  if (minimum !== undefined && beyond(minimum - value, exclusiveMinimum)) {
+    invalid(node, `should be greater than ${orEqual(exclusiveMinimum)}${minimum}`);
+  }
+  if (maximum !== undefined && beyond(value - maximum, exclusiveMaximum)) {
+    invalid(node, `should be less than ${orEqual(exclusiveMaximum)}${maximum}`);
+  }
+}
+
+/** `excess` is how far a value is past its bound. */
+function beyond(excess: number, exclusive: boolean | undefined): boolean {
+  return excess > 0 || (excess === 0 && exclusive === true);
+}
+
+function orEqual(exclusive: boolean | undefined): string {
+  return exclusive === true ? "" : "or equal to ";
 }
 
 function checkArray(node: Node, value: readonly unknown[]): void {

@@ -28,31 +28,33 @@ export function applyDefaults(schema: JsonSchema, value: unknown): unknown {
 function defaultItems(schema: JsonSchema, value: readonly unknown[]): readonly unknown[] {
   const items = schema.items;
   if (items === undefined) return value;
-  let changed = false;
   const next = value.map((item) => {
     const filled = item === null && items.nullable !== true ? (structuredClone(items.default) ?? null) : item;
-    const result = applyDefaults(items, filled);
-    changed ||= result !== item;
-    return result;
+    return applyDefaults(items, filled);
   });
-  return changed ? next : value;
+  return next.some((item, index) => item !== value[index]) ? next : value;
 }
 
 function defaultFields(schema: JsonSchema, value: JsonObject): JsonObject {
+  const filled = fillAbsent(schema, value);
   let next: JsonObject | undefined;
-  for (const [key, property] of Object.entries(schema.properties ?? {})) {
-    if (property.default === undefined || property.default === null) continue;
-    const missing = !Object.hasOwn(value, key) || (value[key] === null && property.nullable !== true);
-    if (missing) (next ??= { ...value })[key] = structuredClone(property.default);
-  }
-  for (const [key, field] of Object.entries(next ?? value)) {
+  for (const [key, field] of Object.entries(filled)) {
     const property = fieldSchema(schema, key);
     if (property === undefined) continue;
     const result = field === null ? nullField(property) : applyDefaults(property, field);
     if (result === field) continue;
-    next ??= { ...value };
+    next ??= { ...filled };
     if (result === undefined) Reflect.deleteProperty(next, key);
     else next[key] = result;
+  }
+  return next ?? filled;
+}
+
+function fillAbsent(schema: JsonSchema, value: JsonObject): JsonObject {
+  let next: JsonObject | undefined;
+  for (const [key, property] of Object.entries(schema.properties ?? {})) {
+    if (Object.hasOwn(value, key) || property.default === undefined || property.default === null) continue;
+    (next ??= { ...value })[key] = structuredClone(property.default);
   }
   return next ?? value;
 }
@@ -93,13 +95,8 @@ function pruneItems(
 ): readonly unknown[] {
   const items = schema?.items;
   if (items === undefined && schema?.["x-kubernetes-preserve-unknown-fields"] === true) return value;
-  let changed = false;
-  const next = value.map((item, index) => {
-    const result = pruneNode({ schema: items }, item, `${path}[${index}]`, prunedPaths);
-    changed ||= result !== item;
-    return result;
-  });
-  return changed ? next : value;
+  const next = value.map((item, index) => pruneNode({ schema: items }, item, `${path}[${index}]`, prunedPaths));
+  return next.some((item, index) => item !== value[index]) ? next : value;
 }
 
 function pruneFields(context: PruneContext, value: JsonObject, path: string, prunedPaths: string[]): JsonObject {

@@ -43,7 +43,12 @@ function stepOf([, dotted, index, quoted, filtered, operator = "", literal = ""]
   if (name !== undefined) return (value) => (isObject(value) && Object.hasOwn(value, name) ? [value[name]] : []);
   if (index !== undefined) return (value) => itemAt(value, Number(index));
   if (filtered !== undefined) return filterStep(filtered, operator, literal);
-  return (value) => (Array.isArray(value) ? value : isObject(value) ? Object.values(value) : []);
+  return (value) => (isObject(value) ? Object.values(value) : listOf(value));
+}
+
+/** Elements of a list; none for anything else. */
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function itemAt(value: unknown, index: number): readonly unknown[] {
@@ -55,9 +60,7 @@ function itemAt(value: unknown, index: number): readonly unknown[] {
 function filterStep(path: string, operator: string, literal: string): Step {
   const wanted: unknown = /^['"]/.test(literal) ? literal.slice(1, -1) : literalOf(literal);
   return (value) =>
-    Array.isArray(value)
-      ? value.filter((item) => select(`.${path}`, item).some((found) => holds(found, operator, wanted)))
-      : [];
+    listOf(value).filter((item) => select(`.${path}`, item).some((found) => holds(found, operator, wanted)));
 }
 
 function literalOf(text: string): unknown {

@@ -145,14 +145,15 @@ function summarize(pod: KubeJson): PodSummary {
   const total = listAt(pod, "spec", "containers").length + sidecars.size;
   const init = initProgress(pod, sidecars);
   const initializing = init.reason !== undefined && !isTrue(pod, "Initialized");
-  const main = initializing ? undefined : containerProgress(pod, init.reason ?? podReason(pod), init.sidecars);
-  const restarts = main?.restarts ?? init.all;
+  const main: ContainerProgress = initializing
+    ? { reason: init.reason, ready: 0, restarts: init.all }
+    : containerProgress(pod, init.reason ?? podReason(pod), init.sidecars);
   return {
-    status: deletionReason(pod, main?.reason ?? init.reason ?? ""),
-    ready: init.ready + (main?.ready ?? 0),
+    status: deletionReason(pod, main.reason),
+    ready: init.ready + main.ready,
     total,
-    restarts: restarts.count,
-    lastRestart: restarts.last,
+    restarts: main.restarts.count,
+    lastRestart: main.restarts.last,
   };
 }
 

@@ -87,19 +87,17 @@ function crdColumn(column: CrdPrinterColumn): Column {
   };
 }
 
-/** null is shown as an empty cell. */
+type Reader = (value: unknown, nowMs: number) => Cell;
+
+/** How a value becomes a cell, by the type of its column. null is an empty cell. */
+const readers: Readonly<Record<string, Reader>> = {
+  integer: (value) => (typeof value === "number" ? Math.trunc(value) : null),
+  number: (value) => (typeof value === "number" ? value : null),
+  boolean: (value) => (typeof value === "boolean" ? value : null),
+  date: (value, nowMs) => (typeof value === "string" ? ageOf(value, nowMs) : null),
+  string: (value) => (typeof value === "string" ? value : JSON.stringify(value)),
+};
+
 function crdCell(type: string, value: unknown, nowMs: number): Cell {
-  if (value === undefined || value === null) return null;
-  switch (type) {
-    case "integer":
-      return typeof value === "number" ? Math.trunc(value) : null;
-    case "number":
-      return typeof value === "number" ? value : null;
-    case "boolean":
-      return typeof value === "boolean" ? value : null;
-    case "date":
-      return typeof value === "string" ? ageOf(value, nowMs) : null;
-    default:
-      return typeof value === "string" ? value : JSON.stringify(value);
-  }
+  return value === undefined || value === null ? null : (readers[type]?.(value, nowMs) ?? null);
 }
