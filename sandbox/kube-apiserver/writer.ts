@@ -1,5 +1,5 @@
 import type { AdmissionAttributes, WebhookAdmission } from "./admission.ts";
-import { cloneJson, type JsonObject, type KubeJson, type StoredObject } from "./kube-json.ts";
+import { cloneJson, type KubeJson, type StoredObject } from "./kube-json.ts";
 import { presentAs, type KindRegistry, type ResourceKind } from "./kinds.ts";
 import { isSameContent, setNamespace, toGeneratedName, toTimestamp, toUid, withIdentity } from "./metadata.ts";
 import type { UserInfo } from "./request.ts";
@@ -46,8 +46,17 @@ export interface WriteDeps {
   readonly random: () => number;
 }
 
+/** A write on its way through admission. */
+interface Admitted {
+  readonly operation: "CREATE" | "UPDATE";
+  readonly object: KubeJson;
+  readonly oldObject: StoredObject | undefined;
+  /** Made by the server itself: not validated. */
+  readonly isRaw: boolean;
+}
+
 /** How often a change without resourceVersion is tried again after losing a race against another write. */
-const maxAttempts = 10;
+const maxAttempts = 30;
 
 /** Creates and changes objects: admission, validation, managed fields, commit. Deletion is in deleter.ts. */
 export class Writer {
@@ -71,8 +80,8 @@ export class Writer {
     this.#requireNamespace(context, draft.metadata?.name ?? "");
     const named = { ...context, name: draft.metadata?.name ?? "" };
     const decoded = rules.decode(kind, draft, context.fieldValidation, context.warnings);
-    const admitted = await this.#admit(named, { operation: "CREATE", object: decoded, oldObject: undefined });
-    const object = admitted ?? decoded;
+    const asked = this.#admit(named, { operation: "CREATE", object: decoded, oldObject: undefined, isRaw: false });
+    const object = asked === undefined ? decoded : await asked;
     const nowIso = toTimestamp(this.#deps.nowMs());
     const tracked = tracksFields ? object : this.#track(named, { before: undefined, after: object, nowIso });
     this.#requireNamespace(context, named.name);
@@ -147,9 +156,10 @@ export class Writer {
     const before = table.get(context.namespace, context.name);
     const current = this.current(context);
     const wanted = this.#prepare(context, change, current);
-    const admitted = await this.#admit(context, { operation: "UPDATE", object: wanted, oldObject: current });
+    const isRaw = change.part === "raw";
+    const asked = this.#admit(context, { operation: "UPDATE", object: wanted, oldObject: current, isRaw });
+    const object = asked === undefined ? wanted : await asked;
     if (table.get(context.namespace, context.name) !== before) return undefined;
-    const object = admitted ?? wanted;
     const nowIso = toTimestamp(this.#deps.nowMs());
     const tracked =
       change.tracksFields === true ? object : this.#track(context, { before: current, after: object, nowIso });
@@ -177,20 +187,23 @@ export class Writer {
     return merged;
   }
 
-  /** @returns undefined when no webhook is concerned, after validation */
-  async #admit(
-    context: WriteContext,
-    change: { operation: "CREATE" | "UPDATE"; object: KubeJson; oldObject: StoredObject | undefined },
-  ): Promise<KubeJson | undefined> {
-    const { kind } = context;
-    const attributes = toAttributes(context, change);
-    if (!this.#deps.admission.concerns(attributes)) {
-      rules.validateObject(kind, change.object, change.oldObject);
-      return undefined;
-    }
-    const mutated = (await this.#deps.admission.mutate(attributes)) ?? change.object;
-    const object = mutated === change.object ? mutated : this.#afterMutation(context, mutated, change.oldObject);
-    rules.validateObject(kind, object, change.oldObject);
+  /**
+   * Validation, between mutating and validating webhooks when there are any.
+   *
+   * @returns undefined at once, not as a promise, when no webhook is concerned: read and commit are one step then
+   */
+  #admit(context: WriteContext, admitted: Admitted): Promise<KubeJson> | undefined {
+    const attributes = toAttributes(context, admitted);
+    if (this.#deps.admission.concerns(attributes)) return this.#askWebhooks(context, admitted, attributes);
+    if (!admitted.isRaw) rules.validateObject(context.kind, admitted.object, admitted.oldObject);
+    return undefined;
+  }
+
+  async #askWebhooks(context: WriteContext, admitted: Admitted, attributes: AdmissionAttributes): Promise<KubeJson> {
+    const mutated = (await this.#deps.admission.mutate(attributes)) ?? admitted.object;
+    const isSame = mutated === admitted.object;
+    const object = isSame ? mutated : this.#afterMutation(context, mutated, admitted.oldObject);
+    if (!admitted.isRaw) rules.validateObject(context.kind, object, admitted.oldObject);
     await this.#deps.admission.validate({ ...attributes, object });
     return object;
   }
@@ -247,17 +260,13 @@ const seedContext = {
 /** What admission is told of a write. */
 export function toAttributes(
   context: WriteContext,
-  change: {
-    operation: AdmissionAttributes["operation"];
-    object: KubeJson | undefined;
-    oldObject: StoredObject | undefined;
-    options?: JsonObject;
-  },
+  change: Pick<AdmissionAttributes, "operation" | "object" | "oldObject">,
 ): AdmissionAttributes {
   const { kind, namespace, name, subresource, user, dryRun, warnings, fieldManager } = context;
   const optionsKind = `${change.operation.charAt(0)}${change.operation.slice(1).toLowerCase()}Options`;
-  const options = { kind: optionsKind, apiVersion: "meta.k8s.io/v1", fieldManager, ...change.options };
-  return { kind, namespace, name, subresource, user, dryRun, warnings, ...change, options };
+  const options = { kind: optionsKind, apiVersion: "meta.k8s.io/v1", fieldManager };
+  const { operation, object, oldObject } = change;
+  return { kind, namespace, name, subresource, user, dryRun, warnings, operation, object, oldObject, options };
 }
 
 /** True when a deletion under way has nothing to wait for any more. */
