@@ -1,5 +1,6 @@
 import { type Action, checkSecurityGroups, getEni } from "./action.ts";
-import { maxTags } from "./parameters.ts";
+import type { SimulatedEni } from "./model.ts";
+import { maxTags, type Parameters } from "./parameters.ts";
 import { eniNotFound, invalidEniState, invalidParameter, missingParameter, Refusal } from "./refusal.ts";
 
 /** Replaces the security groups as a whole. Source: cloud-api §B2, §C3. */
@@ -7,22 +8,27 @@ export const modifyNetworkInterfaceAttribute: Action = (call) => {
   const { world, parameters } = call;
   const eni = getEni(call);
   if (eni.status !== "Available" && eni.status !== "InUse") throw invalidEniState(eni.eniId, eni.status);
-  const groups = parameters.list("SecurityGroupId");
-  if (groups.length > 0) checkSecurityGroups(world, groups, eni.vpcId, eni.eniId);
-  const securityGroupIds = groups.length > 0 ? groups : eni.securityGroupIds;
-  const changed = {
-    ...eni,
-    securityGroupIds,
-    name: parameters.bounded("NetworkInterfaceName", 2, 128) ?? eni.name,
-    description: parameters.bounded("Description", 2, 256) ?? eni.description,
-    deleteOnRelease: parameters.flag("DeleteOnRelease") ?? eni.deleteOnRelease,
-    sourceDestCheck: parameters.flag("SourceDestCheck") ?? eni.sourceDestCheck,
-  };
+  const changed = { ...eni, ...readChanges(parameters) };
+  const { securityGroupIds } = changed;
+  if (securityGroupIds !== eni.securityGroupIds) checkSecurityGroups(world, securityGroupIds, eni.vpcId, eni.eniId);
   for (const id of eni.securityGroupIds) world.securityGroups.get(id)?.members.delete(eni.eniId);
   for (const id of securityGroupIds) world.securityGroups.get(id)?.members.add(eni.eniId);
   world.enis.put(changed);
   return {};
 };
+
+/** Only what is given changes. */
+function readChanges(parameters: Parameters): Partial<SimulatedEni> {
+  const groups = parameters.list("SecurityGroupId");
+  const changes = {
+    securityGroupIds: groups.length > 0 ? groups : undefined,
+    name: parameters.bounded("NetworkInterfaceName", 2, 128),
+    description: parameters.bounded("Description", 2, 256),
+    deleteOnRelease: parameters.flag("DeleteOnRelease"),
+    sourceDestCheck: parameters.flag("SourceDestCheck"),
+  };
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+}
 
 /** Tags of interfaces only (`ResourceType=eni`). All or nothing. Source: cloud-api §C3 (codes unverified there). */
 export const tagResources: Action = (call) => {

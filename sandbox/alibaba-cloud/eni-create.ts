@@ -37,12 +37,8 @@ export const createNetworkInterface: Action = (call) => {
 
 function readCreate(parameters: Parameters): { vSwitchId: string; eni: Partial<SimulatedEni> & GroupIds } {
   const vSwitchId = parameters.need("VSwitchId");
-  const type = parameters.text("InstanceType") ?? "Secondary";
-  if (type !== "Secondary" && type !== "Trunk") throw invalidParameter("InstanceType", "expected Secondary or Trunk");
-  const trafficMode = parameters.text("NetworkInterfaceTrafficMode") ?? "Standard";
-  if (trafficMode !== "Standard" && trafficMode !== "HighPerformance") {
-    throw invalidParameter("NetworkInterfaceTrafficMode", "expected Standard or HighPerformance");
-  }
+  const type = oneOf(parameters, "InstanceType", ["Secondary", "Trunk"]);
+  const trafficMode = oneOf(parameters, "NetworkInterfaceTrafficMode", ["Standard", "HighPerformance"]);
   const eni = {
     type,
     trafficMode,
@@ -56,6 +52,14 @@ function readCreate(parameters: Parameters): { vSwitchId: string; eni: Partial<S
     tags: parameters.tags(),
   } as const;
   return { vSwitchId, eni };
+}
+
+/** The first of `choices` when the parameter is absent. @throws Refusal InvalidParameter */
+function oneOf<T extends string>(parameters: Parameters, name: string, choices: readonly [T, ...T[]]): T {
+  const value = parameters.text(name) ?? choices[0];
+  const choice = choices.find((candidate) => candidate === value);
+  if (choice === undefined) throw invalidParameter(name, `expected ${choices.join(" or ")}`);
+  return choice;
 }
 
 interface GroupIds {
@@ -72,20 +76,34 @@ function readSecurityGroupIds(parameters: Parameters): readonly string[] {
   return single === undefined ? several : [single];
 }
 
-/** Takes all addresses or none. */
-function takeAddresses(world: World, vSwitch: VSwitch, parameters: Parameters): { ipv4s: string[]; ipv6s: string[] } {
+interface WantedAddresses {
+  readonly primary: string | undefined;
+  /** Secondary IPv4 addresses by name. */
+  readonly named: readonly string[];
+  /** Secondary IPv4 addresses that the cloud chooses. */
+  readonly count: number;
+  readonly ipv6Count: number;
+}
+
+function readAddresses(parameters: Parameters): WantedAddresses {
   refusePrefixes(parameters);
   const range = { min: 1, max: maxSecondaryIpv4sWhenAvailable };
   const count = parameters.count("SecondaryPrivateIpAddressCount", range) ?? 0;
   const named = parameters.list("PrivateIpAddress");
-  if (count > 0 && named.length > 0)
+  if (count > 0 && named.length > 0) {
     throw invalidParameter("PrivateIpAddress", "SecondaryPrivateIpAddressCount is given too");
+  }
   const ipv6Count = parameters.count("Ipv6AddressCount", { min: 1, max: 10 }) ?? 0;
+  return { primary: parameters.text("PrimaryIpAddress"), named, count, ipv6Count };
+}
+
+/** Takes all addresses or none. */
+function takeAddresses(world: World, vSwitch: VSwitch, parameters: Parameters): { ipv4s: string[]; ipv6s: string[] } {
+  const { primary, named, count, ipv6Count } = readAddresses(parameters);
   const ipv6Pool = ipv6Count > 0 ? ipv6Of(vSwitch) : undefined;
   if (vSwitch.ipv4.free < 1 + count + named.length) throw ipNotEnough(vSwitch.spec.vSwitchId);
   const ipv4s: string[] = [];
   try {
-    const primary = parameters.text("PrimaryIpAddress");
     for (const address of [...(primary === undefined ? [] : [primary]), ...named]) {
       world.claimIpv4(vSwitch, address);
       ipv4s.push(address);

@@ -51,22 +51,30 @@ function readRule(value: unknown, index: number): Reading {
   const ruleName = typeof value["name"] === "string" ? value["name"] : `rule-${index + 1}`;
   const problems: string[] = [];
   const complain = (text: string): void => void problems.push(`rule ${index + 1} (${ruleName}): ${text}`);
-  for (const key of Object.keys(value)) {
-    if (!ruleKeys.includes(key)) complain(`unknown key \`${key}\`; use ${ruleKeys.join(", ")}`);
-  }
   const reader: Reader = { complain };
+  refuseUnknownKeys(value, reader);
   const api = readApi(value["api"], reader);
   const effect = readEffect(value["effect"], reader);
   const triggers = readTriggers(value, reader);
-  if (effect?.type === "quotaShare" && Object.keys(triggers).some((key) => key !== "between")) {
-    complain("quotaShare holds for a time, not for single calls; use only `between` with it");
-  }
+  refuseSingleCalls(effect, triggers, reader);
   if (problems.length > 0 || api === undefined || effect === undefined) return { problems };
   return { problems, rule: { name: ruleName, api, ...triggers, effect } };
 }
 
+function refuseUnknownKeys(rule: Record<string, unknown>, { complain }: Reader): void {
+  for (const key of Object.keys(rule)) {
+    if (!ruleKeys.includes(key)) complain(`unknown key \`${key}\`; use ${ruleKeys.join(", ")}`);
+  }
+}
+
+function refuseSingleCalls(effect: FaultEffect | undefined, triggers: Triggers, { complain }: Reader): void {
+  if (effect?.type === "quotaShare" && Object.keys(triggers).some((key) => key !== "between")) {
+    complain("quotaShare holds for a time, not for single calls; use only `between` with it");
+  }
+}
+
 interface Reader {
-  complain(text: string): void;
+  readonly complain: (text: string) => void;
 }
 
 function readApi(value: unknown, { complain }: Reader): FaultRule["api"] | undefined {

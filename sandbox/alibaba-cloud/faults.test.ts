@@ -1,12 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import type { InstalledClock } from "@sinonjs/fake-timers";
 import type { CloudAnswer, SimulatedCloud } from "./cloud.ts";
 import { parseFaults, ScenarioError } from "./fault-file.ts";
 import type { FaultEffect, FaultRule } from "./faults.ts";
-import { aCloud, ask, createParameters, settled, virtualTime } from "./fixture.ts";
+import { aCloud, ask, createParameters, settled, virtualTime, type VirtualTime } from "./fixture.ts";
 
-let time: InstalledClock;
+let time: VirtualTime;
 let cloud: SimulatedCloud;
 
 beforeEach(() => {

@@ -1,4 +1,4 @@
-import { install, type InstalledClock } from "@sinonjs/fake-timers";
+import { install } from "@sinonjs/fake-timers";
 import { systemClock } from "../../runtime/clock.ts";
 import { seededRandom } from "../../runtime/random.ts";
 import type { Product } from "./api.ts";
@@ -52,18 +52,21 @@ export function ask(
 /** What CreateNetworkInterface needs at least. */
 export const createParameters = { VSwitchId: "vsw-a", "SecurityGroupIds.1": "sg-1" };
 
+/** The hand on the clock, with `tickAsync` and `uninstall`. */
+export type VirtualTime = ReturnType<typeof install>;
+
 /** Virtual time that starts at a full minute. */
-export function virtualTime(): InstalledClock {
+export function virtualTime(): VirtualTime {
   return install({ now: Date.UTC(2026, 10, 21), toFake: ["Date", "setTimeout", "clearTimeout", "performance"] });
 }
 
 /** Lets virtual time pass until `work` settles. */
-export async function settled<T>(time: InstalledClock, work: Promise<T>): Promise<T> {
-  let isDone = false;
+export async function settled<T>(time: VirtualTime, work: Promise<T>): Promise<T> {
+  const state = { isDone: false };
   const done = (): void => {
-    isDone = true;
+    state.isDone = true;
   };
   work.then(done, done);
-  while (!isDone) await time.tickAsync(5);
+  while (!state.isDone) await time.tickAsync(5);
   return work;
 }

@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import type { InstalledClock } from "@sinonjs/fake-timers";
 import type { CloudAnswer, SimulatedCloud } from "./cloud.ts";
-import { aCloud, ask, createParameters, settled, virtualTime } from "./fixture.ts";
+import { aCloud, ask, createParameters, settled, virtualTime, type VirtualTime } from "./fixture.ts";
 
-let time: InstalledClock;
+let time: VirtualTime;
 let cloud: SimulatedCloud;
 
 beforeEach(() => {

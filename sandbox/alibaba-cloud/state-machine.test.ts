@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import type { InstalledClock } from "@sinonjs/fake-timers";
 import type { CloudAnswer, SimulatedCloud } from "./cloud.ts";
-import { aCloud, ask, createParameters, settled, virtualTime } from "./fixture.ts";
+import { aCloud, ask, createParameters, settled, virtualTime, type VirtualTime } from "./fixture.ts";
 import type { SimulatedEni } from "./model.ts";
 
-let time: InstalledClock;
+let time: VirtualTime;
 let cloud: SimulatedCloud;
 
 beforeEach(() => {

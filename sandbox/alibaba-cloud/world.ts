@@ -173,8 +173,12 @@ export class World {
     const eni = this.enis.find(eniId);
     if (eni === undefined) return;
     this.#releaseSlot(eni);
-    const { instanceId: _instance, trunkEniId: _trunk, deviceIndex: _index, ...rest } = eni;
-    this.enis.put({ ...rest, status: "Available", type: eni.type === "Member" ? "Secondary" : eni.type });
+    const detached: { -readonly [K in keyof SimulatedEni]: SimulatedEni[K] } = { ...eni, status: "Available" };
+    if (detached.type === "Member") detached.type = "Secondary";
+    delete detached.instanceId;
+    delete detached.trunkEniId;
+    delete detached.deviceIndex;
+    this.enis.put(detached);
     this.enis.timings(eniId).availableAt = this.clock.now();
   }
 
