@@ -82,18 +82,24 @@ export class Cache<T extends KubeObject> {
   /** Lists and watches until `signal` aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, log, resource } = this.#options;
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       try {
-        await this.#list(signal);
-        this.#hasSynced = true;
-        this.#markSynced();
-        while (!signal.aborted) await this.#watch(signal);
+        await this.#listAndWatch(signal);
       } catch (error) {
-        if (signal.aborted) return;
+        if (isOver()) return;
         log.debug("list-watch failed, listing again", { kind: resource.kind, error: String(error) });
         await clock.sleep(retryMs * (1 + random()), signal).catch(() => undefined);
       }
     }
+  }
+
+  /** @throws whatever ends a list or a watch before its regular end */
+  async #listAndWatch(signal: AbortSignal): Promise<void> {
+    await this.#list(signal);
+    this.#hasSynced = true;
+    this.#markSynced();
+    while (!signal.aborted) await this.#watch(signal);
   }
 
   async #list(signal: AbortSignal): Promise<void> {

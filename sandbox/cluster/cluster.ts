@@ -43,7 +43,7 @@ export interface Cluster {
   addNode(spec: NodeSpec): Promise<void>;
   /**
    * The machine disappears: its kubelet stops, its Node object is deleted; the pod garbage collector deletes its pods
-   * a little later, as in a real cluster. Resolves when the Node object is gone.
+   * a little later, as in a real cluster. Resolves when the Node object is gone. @throws ApiRefusal
    */
   removeNode(name: string): Promise<void>;
 }
@@ -136,7 +136,7 @@ async function registerNode({ api, clock }: ComponentContext, spec: NodeSpec): P
 /** Undefined when it exists already. */
 async function createNode(api: ComponentContext["api"], node: Node): Promise<Node | undefined> {
   try {
-    return (await api.create(resources.nodes, node)) as Node;
+    return await api.create(resources.nodes, node);
   } catch (error) {
     if (error instanceof ApiRefusal && error.status === 409) return undefined;
     throw error;

@@ -2,7 +2,7 @@
 import { isStale } from "./api.ts";
 import type { Cache } from "./cache.ts";
 import { isoSeconds, type ComponentContext } from "./component.ts";
-import { planDeployment, resolveFenceposts, type ReplicaSetSize } from "./deployment-plan.ts";
+import { planDeployment, resolveFenceposts, type DeploymentState, type ReplicaSetSize } from "./deployment-plan.ts";
 import { KeyedWork } from "./keyed-work.ts";
 import { keyOfObject, resources, type Deployment, type ReplicaSet } from "./kinds.ts";
 import { hashOf, isWritten, Owned, toControllerReference } from "./workload-pods.ts";
@@ -37,18 +37,11 @@ export class Deployments {
     if (!this.#sets.hasSynced) return 50;
     const deployment = this.#deployments.get(key);
     if (deployment === undefined || deployment.metadata.deletionTimestamp !== undefined) return undefined;
-    const { replicas = 1, strategy, template } = deployment.spec;
-    const hash = hashOf(template);
+    const hash = hashOf(deployment.spec.template);
     const sets = this.#owned.of(deployment).sort((a, b) => revisionOf(a) - revisionOf(b));
     const current = sets.find((set) => set.metadata.labels?.[hashLabel] === hash);
     const old = sets.filter((set) => set !== current);
-    const sizes = planDeployment({
-      replicas,
-      recreate: strategy?.type === "Recreate",
-      ...resolveFenceposts(replicas, strategy?.rollingUpdate?.maxSurge, strategy?.rollingUpdate?.maxUnavailable),
-      current: toSize(current),
-      old: old.map(toSize),
-    });
+    const sizes = planDeployment({ ...toSettings(deployment), current: toSize(current), old: old.map(toSize) });
     const revision = Math.max(0, ...old.map(revisionOf)) + 1;
     if (current === undefined) await this.#createSet(deployment, hash, sizes.current, revision);
     else await this.#adjustSet(current, sizes.current, revision);
@@ -109,24 +102,29 @@ function toSize(set: ReplicaSet | undefined): ReplicaSetSize {
   return { size: set?.spec.replicas ?? 0, pods: replicas, available: availableReplicas };
 }
 
+function toSettings(deployment: Deployment): Omit<DeploymentState, "current" | "old"> {
+  const { replicas = 1, strategy } = deployment.spec;
+  const { maxSurge, maxUnavailable } = strategy?.rollingUpdate ?? {};
+  return {
+    replicas,
+    recreate: strategy?.type === "Recreate",
+    ...resolveFenceposts(replicas, maxSurge, maxUnavailable),
+  };
+}
+
 function toStatus(
   deployment: Deployment,
   sets: readonly ReplicaSet[],
   hash: string,
   nowIso: string,
 ): Record<string, unknown> {
-  const { replicas = 1, strategy } = deployment.spec;
+  const { replicas, maxUnavailable } = toSettings(deployment);
   const current = toSize(sets.find((set) => set.metadata.labels?.[hashLabel] === hash));
   const all = sets.map(toSize);
   const pods = all.reduce((sum, each) => sum + each.pods, 0);
   const available = all.reduce((sum, each) => sum + each.available, 0);
-  const { maxUnavailable } = resolveFenceposts(
-    replicas,
-    strategy?.rollingUpdate?.maxSurge,
-    strategy?.rollingUpdate?.maxUnavailable,
-  );
-  const isAvailable = available >= replicas - maxUnavailable;
   const isComplete = current.pods === replicas && available >= replicas && pods === replicas;
+  const texts = [availableText(available >= replicas - maxUnavailable), progressingText(deployment, hash, isComplete)];
   return {
     observedGeneration: deployment.metadata.generation ?? 1,
     replicas: pods,
@@ -134,20 +132,32 @@ function toStatus(
     readyReplicas: available,
     availableReplicas: available,
     unavailableReplicas: Math.max(0, replicas - available),
-    conditions: [
-      condition(deployment, nowIso, {
+    conditions: texts.map((text) => toCondition(deployment, nowIso, text)),
+  };
+}
+
+function availableText(isAvailable: boolean): ConditionText {
+  return isAvailable
+    ? {
         type: "Available",
-        status: isAvailable ? "True" : "False",
-        reason: isAvailable ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
-        message: `Deployment ${isAvailable ? "has" : "does not have"} minimum availability.`,
-      }),
-      condition(deployment, nowIso, {
-        type: "Progressing",
         status: "True",
-        reason: isComplete ? "NewReplicaSetAvailable" : "ReplicaSetUpdated",
-        message: `ReplicaSet "${deployment.metadata.name}-${hash}" ${isComplete ? "has successfully progressed" : "is progressing"}.`,
-      }),
-    ],
+        reason: "MinimumReplicasAvailable",
+        message: "Deployment has minimum availability.",
+      }
+    : {
+        type: "Available",
+        status: "False",
+        reason: "MinimumReplicasUnavailable",
+        message: "Deployment does not have minimum availability.",
+      };
+}
+
+function progressingText(deployment: Deployment, hash: string, isComplete: boolean): ConditionText {
+  return {
+    type: "Progressing",
+    status: "True",
+    reason: isComplete ? "NewReplicaSetAvailable" : "ReplicaSetUpdated",
+    message: `ReplicaSet "${deployment.metadata.name}-${hash}" ${isComplete ? "has successfully progressed" : "is progressing"}.`,
   };
 }
 
@@ -164,7 +174,7 @@ interface TimedCondition extends ConditionText {
 }
 
 /** A condition keeps its times while nothing of it changes. */
-function condition(deployment: Deployment, nowIso: string, text: ConditionText): TimedCondition {
+function toCondition(deployment: Deployment, nowIso: string, text: ConditionText): TimedCondition {
   const known = deployment.status?.conditions?.find(({ type }) => type === text.type);
   const isSame = known?.status === text.status && known.reason === text.reason;
   return {

@@ -52,10 +52,22 @@ export interface NodeSpecsInput {
   readonly namePrefix?: string;
 }
 
+const defaults = {
+  instanceType: "ecs.g7.xlarge",
+  regionId: "cn-hangzhou",
+  exclusiveShare: 0,
+  memberEnis: 16,
+  enis: 3,
+  cpu: "4",
+  memory: "16Gi",
+  pods: 110,
+  namePrefix: "node-",
+} as const;
+
 /** Deterministic: the same input gives the same nodes, instances, trunks and addresses. */
 export function nodeSpecs(input: NodeSpecsInput): NodeSpec[] {
-  const { count, zones, instanceType = "ecs.g7.xlarge", regionId = "cn-hangzhou", exclusiveShare = 0 } = input;
-  const { memberEnis = 16, enis = 3, cpu = "4", memory = "16Gi", pods = 110, namePrefix = "node-" } = input;
+  const { count, zones, exclusiveShare, namePrefix, ...machine } = { ...defaults, ...input };
+  const { instanceType, regionId, memberEnis, enis, cpu, memory, pods } = machine;
   if (zones.length === 0) throw new RangeError("nodes need at least one zone");
   const exclusiveCount = Math.min(count, Math.ceil(count * exclusiveShare));
   return Array.from({ length: count }, (_, index) => {

@@ -20,9 +20,11 @@ export function podUsesPodEni(pod: Pod, node: NodeSpec): boolean {
 
 /** The daemon's rules for a PodENI pod (reference: contract with the daemon). Total; the first failing rule is the reason. */
 export function toPodNetwork(pod: Pod, node: NodeSpec, podEni: PodEni | undefined): PodNetwork {
+  if (podEni === undefined) return waiting("PodENI not found");
   const reason = reasonToWait(pod, podEni);
-  if (reason !== undefined || podEni === undefined) return waiting(reason ?? "PodENI not found");
+  if (reason !== undefined) return waiting(reason);
   const allocations = podEni.spec?.allocations ?? [];
+  if (allocations.length === 0) return waiting("PodENI has no allocation");
   for (const allocation of allocations) {
     const missing = missingOf(allocation, podEni, node);
     if (missing !== undefined) return waiting(`interface ${allocation.interface ?? ""}: ${missing}`);
@@ -37,14 +39,12 @@ function waiting(reason: string): PodNetwork {
   return { type: "waiting", reason };
 }
 
-function reasonToWait(pod: Pod, podEni: PodEni | undefined): string | undefined {
-  if (podEni === undefined) return "PodENI not found";
+function reasonToWait(pod: Pod, podEni: PodEni): string | undefined {
   if (podEni.metadata.deletionTimestamp !== undefined) return "PodENI is being deleted";
   const uid = podEni.metadata.annotations?.[annotations.podUid];
   if (uid !== pod.metadata.uid) return `PodENI belongs to pod uid ${uid ?? "(none)"}`;
-  if (podEni.status?.phase !== "Bind") return `PodENI phase is ${podEni.status?.phase ?? "(none)"}, not Bind`;
-  if ((podEni.spec?.allocations ?? []).length === 0) return "PodENI has no allocation";
-  return undefined;
+  const phase = podEni.status?.phase ?? "(none)";
+  return phase === "Bind" ? undefined : `PodENI phase is ${phase}, not Bind`;
 }
 
 function missingOf(allocation: PodEniAllocation, podEni: PodEni, node: NodeSpec): string | undefined {

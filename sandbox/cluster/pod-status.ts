@@ -73,12 +73,13 @@ export function startedAtOf(pod: Pod): string | undefined {
 function withTimes(pod: Pod, nowIso: string, conditions: readonly Condition[]): Condition[] {
   return conditions.map((condition) => {
     const known = pod.status?.conditions?.find((each) => each.type === condition.type);
-    const unchanged = known?.status === condition.status;
-    const lastTransitionTime = (unchanged ? known.lastTransitionTime : undefined) ?? nowIso;
+    if (known === undefined) return { ...condition, lastTransitionTime: nowIso };
+    const since = known.status === condition.status ? known.lastTransitionTime : undefined;
     const cleared: Record<string, null> = {};
-    if (known?.reason !== undefined && condition.reason === undefined) cleared["reason"] = null;
-    if (known?.message !== undefined && condition.message === undefined) cleared["message"] = null;
-    return { ...condition, ...cleared, lastTransitionTime };
+    for (const field of ["reason", "message"] as const) {
+      if (known[field] !== undefined && condition[field] === undefined) cleared[field] = null;
+    }
+    return { ...condition, ...cleared, lastTransitionTime: since ?? nowIso };
   });
 }
 

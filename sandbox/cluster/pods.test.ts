@@ -123,7 +123,9 @@ describe("a pod", () => {
 
   it("that fits nowhere says why, and is placed when a node with room joins", async () => {
     const requests = { "aliyun/member-eni": "17" };
-    await world.createPod("big", { spec: { containers: [{ name: "c", image: "app:1", resources: { requests, limits: requests } }] } });
+    await world.createPod("big", {
+      spec: { containers: [{ name: "c", image: "app:1", resources: { requests, limits: requests } }] },
+    });
     const condition = await world.until(async () =>
       (await world.pod("big"))?.status?.conditions?.find(({ type }) => type === "PodScheduled"),
     );

@@ -6,6 +6,9 @@ import { KeyedWork } from "./keyed-work.ts";
 import { keyOfObject, podIsFinished, podIsReady, resources, type Pod, type ReplicaSet } from "./kinds.ts";
 import { createPod, isWritten, Owned, runAll } from "./workload-pods.ts";
 
+/** Changes of pods are gathered this long, milliseconds: a burst costs a handful of looks at the whole set, not one per change. */
+const gatherMs = 20;
+
 export class ReplicaSets {
   readonly #context: ComponentContext;
   readonly #sets: Cache<ReplicaSet>;
@@ -20,7 +23,7 @@ export class ReplicaSets {
     this.#sets = sets;
     this.#pods = pods;
     this.#work = new KeyedWork({ ...context, name: "replica set", concurrency: 8, work: (key) => this.#sync(key) });
-    this.#owned = new Owned(pods, "ReplicaSet", (key) => this.#work.add(key));
+    this.#owned = new Owned(pods, "ReplicaSet", (key) => this.#work.addAfter(key, gatherMs));
     pods.onChange(({ before, after }) => {
       const seen = after === undefined || after.metadata.deletionTimestamp !== undefined;
       if (seen) this.#deleting.delete((after ?? before)?.metadata.uid ?? "");

@@ -124,43 +124,48 @@ export class Scheduler {
     const { pod, nodeName } = placed;
     try {
       await this.#context.api.bind(pod, nodeName);
-      this.#placed.delete(key);
-      this.#reported.delete(key);
     } catch (error) {
       if (!isStale(error)) throw error;
-      // Deleted, or bound by somebody else: the cache will say which.
-      this.#placed.delete(key);
-      const current = this.#pods.get(key);
-      if (current?.metadata.uid === pod.metadata.uid && current?.spec.nodeName !== undefined) return undefined;
-      this.#ledger.release(pod.metadata.uid ?? "");
-      if (current !== undefined && wantsNode(current)) this.#after(retryGatherMs, () => this.#activate(key));
+      this.#giveBack(key, pod);
     }
+    this.#placed.delete(key);
     return undefined;
+  }
+
+  /** The pod was deleted, or bound by somebody else; what the cache has decides whether it needs another try. */
+  #giveBack(key: string, pod: Pod): void {
+    const { uid = "" } = pod.metadata;
+    const current = this.#pods.get(key);
+    if (current?.metadata.uid === uid && current.spec.nodeName) return;
+    this.#ledger.release(uid);
+    if (current !== undefined && wantsNode(current)) this.#after(retryGatherMs, () => this.#activate(key));
   }
 
   /** Tells a parked pod why, at most every 10 s and only what it has not been told. */
   async #report(key: string): Promise<number | undefined> {
-    const { api, clock, reporter } = this.#context;
     const message = this.#parked.get(key);
     const pod = this.#pods.get(key);
     const last = this.#reported.get(key);
     if (message === undefined || pod === undefined || last?.message === message) return undefined;
-    const nowMs = clock.now();
+    const nowMs = this.#context.clock.now();
     if (last !== undefined && nowMs - last.atMs < reportEveryMs) return last.atMs + reportEveryMs - nowMs;
     this.#reported.set(key, { message, atMs: nowMs });
-    const component = schedulerName;
     const text = { type: "Warning", reason: "FailedScheduling", action: "Scheduling", note: message } as const;
-    reporter.event(resources.pods, pod, { component, ...text });
+    this.#context.reporter.event(resources.pods, pod, { component: schedulerName, ...text });
+    await this.#markUnschedulable(pod, message, isoSeconds(nowMs));
+    return undefined;
+  }
+
+  async #markUnschedulable(pod: Pod, message: string, nowIso: string): Promise<void> {
     const known = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled");
-    if (known?.message === message) return undefined;
-    const lastTransitionTime = known?.status === "False" ? known.lastTransitionTime : isoSeconds(nowMs);
+    if (known?.message === message) return;
+    const lastTransitionTime = known?.status === "False" ? known.lastTransitionTime : nowIso;
     const condition = { type: "PodScheduled", status: "False", reason: "Unschedulable", message, lastTransitionTime };
     try {
-      await api.patch(resources.pods, pod, { status: { conditions: [condition] } }, "status");
+      await this.#context.api.patch(resources.pods, pod, { status: { conditions: [condition] } }, "status");
     } catch (error) {
       if (!isStale(error)) throw error;
     }
-    return undefined;
   }
 }
 

@@ -170,23 +170,20 @@ function matchesTerm(term: NodeSelectorTerm, labels: Readonly<Record<string, str
   );
 }
 
+type Test = (actual: string | undefined, values: readonly string[]) => boolean;
+
+const operators: Readonly<Record<string, Test>> = {
+  In: (actual, values) => actual !== undefined && values.includes(actual),
+  NotIn: (actual, values) => actual === undefined || !values.includes(actual),
+  Exists: (actual) => actual !== undefined,
+  DoesNotExist: (actual) => actual === undefined,
+  Gt: (actual, [bound]) => isInteger(actual) && Number(actual) > Number(bound),
+  Lt: (actual, [bound]) => isInteger(actual) && Number(actual) < Number(bound),
+};
+
+/** An operator that is none matches nothing. */
 function matchesRequirement({ operator, values = [] }: NodeSelectorRequirement, actual: string | undefined): boolean {
-  switch (operator) {
-    case "In":
-      return actual !== undefined && values.includes(actual);
-    case "NotIn":
-      return actual === undefined || !values.includes(actual);
-    case "Exists":
-      return actual !== undefined;
-    case "DoesNotExist":
-      return actual === undefined;
-    case "Gt":
-      return isInteger(actual) && Number(actual) > Number(values[0]);
-    case "Lt":
-      return isInteger(actual) && Number(actual) < Number(values[0]);
-    default:
-      return false;
-  }
+  return operators[operator]?.(actual, values) ?? false;
 }
 
 function isInteger(text: string | undefined): text is string {

@@ -18,6 +18,9 @@ import { createPod, hashOf, isWritten, Owned, runAll, toControllerReference } fr
 
 const revisionLabel = "controller-revision-hash";
 
+/** Changes of pods are gathered this long, milliseconds: a burst costs a handful of looks at the whole set, not one per change. */
+const gatherMs = 20;
+
 export class StatefulSets {
   readonly #context: ComponentContext;
   readonly #sets: Cache<StatefulSet>;
@@ -32,7 +35,7 @@ export class StatefulSets {
     this.#sets = sets;
     this.#pods = pods;
     this.#work = new KeyedWork({ ...context, name: "stateful set", concurrency: 8, work: (key) => this.#sync(key) });
-    this.#owned = new Owned(pods, "StatefulSet", (key) => this.#work.add(key));
+    this.#owned = new Owned(pods, "StatefulSet", (key) => this.#work.addAfter(key, gatherMs));
     sets.onChange(({ after }) => {
       if (after !== undefined) this.#work.add(keyOfObject(after));
     });

@@ -102,13 +102,19 @@ function sorted(value: unknown): unknown {
   );
 }
 
-/** Runs all at once, in groups; throws the first failure after every one has ended. @throws what an action threw */
+/** Actions of one plan that run at the same time. */
+const atOnce = 32;
+
+/**
+ * Runs every action, 32 at a time: one that fails does not hold up the others, but after 32 failures the rest is left
+ * for the next attempt. @throws the first failure, once nothing runs any more
+ */
 export async function runAll<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  const groupSize = 32;
   const failures: unknown[] = [];
-  const rest = [...items];
+  const rest = items.values();
   const worker = async (): Promise<void> => {
-    for (let item = rest.shift(); item !== undefined && failures.length === 0; item = rest.shift()) {
+    for (const item of rest) {
+      if (failures.length >= atOnce) return;
       try {
         await run(item);
       } catch (error) {
@@ -116,7 +122,7 @@ export async function runAll<T>(items: readonly T[], run: (item: T) => Promise<v
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(groupSize, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   if (failures.length > 0) throw failures[0];
 }
 

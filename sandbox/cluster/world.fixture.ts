@@ -23,6 +23,7 @@ const silent: Logger = {
 
 export interface World {
   readonly api: Api;
+  /** The one that runs; another after `restart`. */
   readonly cluster: Cluster;
   readonly nodes: readonly NodeSpec[];
   /** Requests that the cluster's components have sent, as `METHOD path` without the query. */
@@ -37,6 +38,8 @@ export interface World {
   /** A complete PodENI of the pod on the node's trunk, as the controlplane leaves it in phase Bind. */
   bindPodEni(pod: Pod, node: NodeSpec, ipv4: string, uid?: string): Promise<void>;
   mergePatch(resource: Resource, name: string, patch: object, subresource?: "status"): Promise<void>;
+  /** Ends the cluster's components and starts them anew on the same API server. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -45,7 +48,6 @@ export async function startWorld(
 ): Promise<World> {
   const { nodes = nodeSpecs({ count: 3, zones: ["cn-hangzhou-h", "cn-hangzhou-i"] }), controllers = {} } = options;
   const crd: unknown = parse(await readFile("crds/network.alibabacloud.com_podenis.yaml", "utf8"));
-  // setImmediate and microtasks stay real where the server needs them; the rest of time is ours.
   const time = install();
   const server = createApiServer({ clock: systemClock });
   const direct = server.transport();
@@ -64,28 +66,25 @@ export async function startWorld(
   };
   /** Resolves a call whose handler may wait for virtual time. */
   const settle = async <T>(promise: Promise<T>): Promise<T> => {
-    let isDone = false;
-    const done = promise.finally(() => (isDone = true));
+    const state = { isDone: false };
+    const done = promise.finally(() => (state.isDone = true));
     done.catch(() => undefined);
-    for (let step = 0; step < 1000 && !isDone; step++) await time.tickAsync(1);
+    for (let step = 0; step < 1000 && !state.isDone; step++) await time.tickAsync(1);
     return done;
   };
   const json = { "content-type": "application/json" };
   const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
   await call({ method: "POST", path: crds, headers: json, body: crd });
-  const cluster = startCluster({
-    transport,
-    clock: systemClock,
-    random: seededRandom(1),
-    nodes,
-    controllers,
-    log: silent,
-  });
+  const start = (): Cluster =>
+    startCluster({ transport, clock: systemClock, random: seededRandom(1), nodes, controllers, log: silent });
+  let cluster = start();
   await settle(cluster.ready());
   const api = createApi(direct, ended.signal);
   const world: World = {
     api,
-    cluster,
+    get cluster() {
+      return cluster;
+    },
     nodes,
     requests,
     pass: async (ms) => {
@@ -133,8 +132,14 @@ export async function startWorld(
       const status = { phase: "Bind", trunkENIID: node.trunkEniId, eniInfos };
       await world.mergePatch(resources.podEnis, name, { status }, "status");
     },
+    async restart() {
+      await settle(cluster.stop());
+      cluster = start();
+      await settle(cluster.ready());
+    },
     async stop() {
       await settle(cluster.stop());
+      server.close();
       ended.abort();
       time.uninstall();
     },
