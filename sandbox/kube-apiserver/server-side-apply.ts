@@ -41,7 +41,7 @@ export interface ApplyInput {
   /** Query parameter `fieldManager`. */
   manager: string;
   force: boolean;
-  subresource?: string;
+  subresource?: string | undefined;
   /** RFC 3339 with seconds. */
   nowIso: string;
   /** Schema of a custom resource; undefined for built-in kinds. */
@@ -54,7 +54,7 @@ export interface UpdateInput {
   /** The object as it will be stored. Its own managedFields, when it has any, replace the previous ones; `[]` clears them. */
   after: KubeJson;
   manager: string;
-  subresource?: string;
+  subresource?: string | undefined;
   nowIso: string;
   schema?: JsonSchema | undefined;
 }
@@ -177,7 +177,7 @@ function ownersOf(live: KubeJson, type: FieldType, input: ApplyInput): Owner[] {
 }
 
 function identityOf(
-  input: { readonly manager: string; readonly subresource?: string },
+  input: { readonly manager: string; readonly subresource?: string | undefined },
   operation: "Apply" | "Update",
   object: KubeJson,
 ): ManagedFieldsEntry {

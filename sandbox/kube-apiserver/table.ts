@@ -23,7 +23,7 @@ export interface TableInput {
   objects: readonly KubeJson[];
   /** False for the table of one object: its metadata is then the object's resourceVersion unless given. */
   list: boolean;
-  metadata: { resourceVersion?: string; continue?: string };
+  metadata: { resourceVersion?: string | undefined; continue?: string | undefined };
   /** Query parameter `includeObject`; the server's default is Metadata. */
   includeObject: "None" | "Metadata" | "Object";
   /** Milliseconds since the epoch; ages are relative to it. */
@@ -46,7 +46,10 @@ export function toTable(input: TableInput): KubeJson {
   return {
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",
-    metadata: { ...metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+    metadata: {
+      ...(metadata.continue === undefined ? {} : { continue: metadata.continue }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    },
     columnDefinitions: columns.map(({ name, type, format = "", description = "", priority = 0 }) => ({
       name,
       type,
