@@ -273,7 +273,7 @@ function messageOf(error: unknown): string {
 
 /** A line that is no JSON may have been an event: the cache can no longer be trusted to be complete. */
 function isMalformed(error: unknown): boolean {
-  return error instanceof SyntaxError || (error instanceof TransientError && error.reason === "MalformedAnswer");
+  return error instanceof SyntaxError || (error instanceof TransientError && error.reason.startsWith("Malformed"));
 }
 
 function toOutcome(ended: TransportResponse | Outcome): Outcome {

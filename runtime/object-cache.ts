@@ -1,6 +1,6 @@
 import { keyOfObject, ObjectStore } from "./object-store.ts";
 import type { Indexes } from "./object-store.ts";
-import type { KubeObject } from "./ports.ts";
+import type { KubeObject, ObjectMeta } from "./ports.ts";
 
 /** Callbacks of an informer. They must be quick and synchronous: usually they add a key to a queue. */
 export interface InformerHandler<T> {
@@ -26,19 +26,30 @@ interface CacheOptions<T extends KubeObject> {
 }
 
 /**
- * Order of two resourceVersions of one collection: negative, 0 or positive. They are decimal numbers that grow with every
- * change of the collection (Kubernetes KEP-5504). One that is no number counts as newer, so that nothing is ever lost.
+ * Order of two resourceVersions of one collection: negative, 0 or positive. They are decimal numbers of any length that
+ * grow with every change of the collection (Kubernetes KEP-5504). What is no such number counts as newer, so that nothing
+ * is ever lost.
  */
 export function compareVersions(a: string | undefined, b: string | undefined): number {
   if (a === b) return 0;
-  if (!isDecimal(a)) return 1;
-  if (!isDecimal(b)) return 1;
-  const [first, second] = [BigInt(a), BigInt(b)];
-  return first < second ? -1 : Number(first > second);
+  if (!isDecimal(a) || !isDecimal(b)) return 1;
+  // Without leading zeros the longer number is the greater, and equal lengths order as text: exact, and no BigInt is made
+  // for each of the millions of comparisons.
+  if (a.length !== b.length) return a.length - b.length;
+  return a < b ? -1 : 1;
 }
 
 function isDecimal(version: string | undefined): version is string {
-  return version !== undefined && /^\d+$/.test(version);
+  return version !== undefined && /^(?:0|[1-9]\d*)$/.test(version);
+}
+
+/** Field by field, not with `delete`: that would turn each object into a slow, larger dictionary. */
+function withoutManagedFields(metadata: ObjectMeta): ObjectMeta {
+  const kept: Record<string, unknown> & { name: string } = { name: metadata.name };
+  for (const [key, value] of Object.entries(metadata)) {
+    if (key !== "managedFields") kept[key] = value;
+  }
+  return kept;
 }
 
 /**
@@ -157,9 +168,8 @@ export class ObjectCache<T extends KubeObject> {
 
   /** A slim, frozen copy: the raw object may belong to the transport. Deep freezing would cost more than decoding. */
   #prepare(raw: T): T {
-    // Filtered, not deleted from: `delete` would turn each object into a slow, larger dictionary.
-    const kept = Object.entries(raw.metadata).filter(([key]) => key !== "managedFields");
-    const copy: T = { ...raw, metadata: Object.fromEntries(kept) };
+    const metadata = "managedFields" in raw.metadata ? withoutManagedFields(raw.metadata) : { ...raw.metadata };
+    const copy: T = { ...raw, metadata };
     const object = this.#options.transform?.(copy) ?? copy;
     Object.freeze(object.metadata);
     return Object.freeze(object);
