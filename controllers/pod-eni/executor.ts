@@ -26,7 +26,7 @@ export interface CreateRequest {
   readonly deleteOnRelease: boolean;
   readonly ipv6Count: number;
   readonly resourceGroupId?: string;
-  readonly trafficMode?: string;
+  readonly trafficMode?: "Standard" | "HighPerformance";
 }
 
 export interface ExecutorDeps {

@@ -1,0 +1,181 @@
+/** The controlplane process: reads configuration, connects, builds everything, runs until it is told to stop. */
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { CloudCall } from "../cloud/call.ts";
+import { createCredentialProvider, staticSource } from "../cloud/credentials.ts";
+import { createSdkCall, ramRoleSource, rrsaSource } from "../cloud/sdk.ts";
+import { tokenFileSource } from "../cloud/token-file.ts";
+import { installCrds } from "../kube/crd-installer.ts";
+import { readCrdManifests } from "../kube/crd-manifests.ts";
+import { createTransport, type KubeTransport } from "../kube/transport.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { isAbort, OperatorError } from "../runtime/errors.ts";
+import { createLogger, levelOf } from "../runtime/log.ts";
+import { probeServers } from "../runtime/manager.ts";
+import { createMetrics, type Metrics } from "../runtime/metrics.ts";
+import type { Logger } from "../runtime/ports.ts";
+import { ConfigError, loadConfig, parseFlags, type ControlplaneConfig, type LoadedConfig } from "./config.ts";
+import { createWebhook } from "./webhook.ts";
+import { buildControlplane } from "./wiring.ts";
+
+const version = "0.1.0";
+const userAgent = `terway-controlplane/${version} (${process.platform}/${process.arch})`;
+
+/** Longest time that the start waits for the API server, so that a restart of both in any order works. */
+const startPatienceMs = 60_000;
+
+async function main(): Promise<void> {
+  const flags = parseFlags(process.argv.slice(2));
+  const loaded = loadConfig({ ...flags, env: process.env });
+  const log = createLogger({ level: levelOf(flags.verbosity) });
+  log.info("starting", { version, node: process.version, config: flags.configPath });
+  for (const warning of loaded.warnings) log.warn(warning, { config: flags.configPath });
+  const stopped = stopSignal(log);
+  const config = { ...loaded.config, regionId: await regionOf(loaded.config) };
+  const metrics = createMetrics({ processMetrics: true });
+  const transport = await connect(config, flags.kubeconfigPath ?? process.env["KUBECONFIG"], metrics);
+  try {
+    await run({ ...loaded, config }, transport, metrics, log, stopped);
+  } finally {
+    await transport.close();
+  }
+  log.info("stopped");
+}
+
+async function run(
+  { config, credential }: LoadedConfig,
+  transport: KubeTransport,
+  metrics: Metrics,
+  log: Logger,
+  stopped: AbortSignal,
+): Promise<void> {
+  const crds = await readCrdManifests();
+  await patiently(stopped, log, () => installCrds({ transport, crds, clock: systemClock, log, signal: stopped }));
+  const identity = `${process.env["K8S_POD_NAME"] ?? hostname()}_${randomUUID()}`;
+  const { manager, routes } = buildControlplane({
+    config,
+    transport,
+    call: cloudCall(config, credential, log),
+    identity,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    metrics,
+  });
+  manager.add(
+    ...probeServers(
+      { address: config.healthzBindAddress, notReady: () => manager.notReady(), log },
+      { address: config.metricsBindAddress, metrics, log },
+    ),
+  );
+  if (!config.disableWebhook) {
+    const start = () => createWebhook({ config, transport, routes, log, registry: metrics.registry, signal: stopped });
+    manager.add(await patiently(stopped, log, start));
+  }
+  await manager.run(stopped);
+}
+
+/** SIGTERM and SIGINT end everything in order; a second one ends the process at once. */
+function stopSignal(log: Logger): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(130);
+      log.info("stopping", { signal: name });
+      stop.abort();
+    });
+  }
+  return stop.signal;
+}
+
+/** Repeats a part of the start while the API server does not answer. @throws its last error after a minute */
+async function patiently<T>(stopped: AbortSignal, log: Logger, attempt: () => Promise<T>): Promise<T> {
+  const endMs = systemClock.monotonic() + startPatienceMs;
+  for (let pauseMs = 500; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const canPass = error instanceof OperatorError && error.category !== "terminal" && error.category !== "invariant";
+      if (!canPass || stopped.aborted || systemClock.monotonic() + pauseMs > endMs) throw error;
+      log.warn("the Kubernetes API server does not serve the start yet; trying again", { error });
+      await systemClock.sleep(pauseMs, stopped);
+    }
+  }
+}
+
+async function connect(
+  config: ControlplaneConfig,
+  kubeconfigPath: string | undefined,
+  metrics: Metrics,
+): Promise<KubeTransport> {
+  return createTransport({
+    source:
+      kubeconfigPath === undefined || kubeconfigPath === ""
+        ? { type: "in-cluster" }
+        : { type: "kubeconfig", path: kubeconfigPath },
+    userAgent,
+    qps: config.kubeClientQps,
+    burst: config.kubeClientBurst,
+    clock: systemClock,
+    onRequest: ({ method, host, code, durationMs }) => {
+      metrics.restRequests.inc({ code, method, host });
+      metrics.restDuration.observe({ verb: method, host }, durationMs / 1_000);
+    },
+  });
+}
+
+/** The official SDK with the credential chain of the published program: key, token file, RRSA, instance role. */
+function cloudCall(config: ControlplaneConfig, credential: LoadedConfig["credential"], log: Logger): CloudCall {
+  const { environment, regionId } = config;
+  const { rrsa } = environment;
+  const { accessKey, accessSecret, credentialPath } = credential;
+  const now = (): number => systemClock.now();
+  const sources = [
+    ...(accessKey === "" ? [] : [staticSource({ accessKeyId: accessKey, accessKeySecret: accessSecret })]),
+    ...(credentialPath === "" ? [] : [tokenFileSource(credentialPath, systemClock)]),
+    ...(rrsa === undefined ? [] : [rrsaSource({ ...rrsa, oidcTokenFilePath: rrsa.oidcTokenFile, regionId, now })]),
+    ...(accessKey === "" ? [ramRoleSource({ now })] : []),
+  ];
+  return createSdkCall({
+    regionId,
+    credentials: createCredentialProvider({ sources, clock: systemClock, logger: log }),
+    ecsEndpoint: environment.ecsEndpoint,
+    vpcEndpoint: environment.vpcEndpoint,
+    endpointType: environment.endpointType,
+    scheme: environment.scheme === "HTTP" ? "http" : "https",
+    userAgent,
+  });
+}
+
+/** Source of the address: ECS documentation, instance metadata. */
+const metadataRegionUrl = "http://100.100.100.200/latest/meta-data/region-id";
+
+/** The configured region, or the one of the instance that this runs on. @throws ConfigError when there is neither */
+async function regionOf({ regionId }: ControlplaneConfig): Promise<string> {
+  if (regionId !== "") return regionId;
+  try {
+    const answer = await fetch(metadataRegionUrl, { signal: AbortSignal.timeout(5_000) });
+    const text = (await answer.text()).trim();
+    if (answer.ok && text !== "") return text;
+  } catch {
+    // Not on an ECS instance, or its metadata service is off: the error below says what to do.
+  }
+  throw new ConfigError([
+    {
+      key: "regionID",
+      problem: "is not set, and the ECS metadata service does not say it",
+      remedy: "set it to the region of the cluster: `regionID: cn-hangzhou`",
+    },
+  ]);
+}
+
+try {
+  await main();
+} catch (error) {
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+  } else if (!isAbort(error)) {
+    createLogger({ level: "error" }).error("ended by an error", { error });
+  }
+  process.exitCode = isAbort(error) ? 0 : 1;
+}

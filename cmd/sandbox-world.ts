@@ -1,0 +1,226 @@
+/** Starts the sandbox: API server, simulated cloud, cluster, and the unchanged controlplane as processes of their own. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { systemClock } from "../runtime/clock.ts";
+import { createLogger } from "../runtime/log.ts";
+import { seededRandom } from "../runtime/random.ts";
+import type { Transport } from "../runtime/transport.ts";
+import { createCloud, type FaultRule, type SimulatedCloud } from "../sandbox/alibaba-cloud/index.ts";
+import { startCluster, type Cluster } from "../sandbox/cluster/cluster.ts";
+import { ControlplaneProcess } from "../sandbox/controlplane-process.ts";
+import { createApiServer, toKubeconfig, type ApiServer } from "../sandbox/kube-apiserver/index.ts";
+import { landscape, layOut } from "../sandbox/landscape.ts";
+import { webhookConfigurations } from "../webhook/configurations.ts";
+
+export interface SandboxOptions {
+  readonly nodes: number;
+  readonly replicas: number;
+  /** Of latencies, names and faults: the same seed gives the same history, as far as the processes' timing allows. */
+  readonly seed: number | string;
+  readonly faults: readonly FaultRule[];
+  /** Where kubeconfig, configuration and logs go. */
+  readonly directory: string;
+  /** Keys that replace those of the controlplane's configuration file. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly onLogLine?: (replica: string, line: Readonly<Record<string, unknown>>) => void;
+}
+
+export interface Replica {
+  readonly process: ControlplaneProcess;
+  readonly healthUrl: string;
+  readonly metricsUrl: string;
+  readonly webhookUrl: string;
+}
+
+export interface Sandbox {
+  readonly apiServer: ApiServer;
+  readonly transport: Transport;
+  readonly cloud: SimulatedCloud;
+  readonly cluster: Cluster;
+  readonly replicas: readonly Replica[];
+  readonly kubeconfigPath: string;
+  readonly cloudUrl: string;
+  /** Starts the process of that number (from 0) again, after it has ended. */
+  restart(index: number): Promise<Replica>;
+  /** Resolves when every replica says that it is ready. Rejects when one ends or `limitMs` passes. */
+  ready(limitMs: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const controllerName = "terway-controlplane";
+
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { directory, seed } = options;
+  mkdirSync(directory, { recursive: true });
+  const replicas: Replica[] = [];
+  const apiServer = createApiServer({
+    clock: systemClock,
+    random: seededRandom(`${seed}/api`),
+    resolveService: () => replicas.find(({ process }) => process.isRunning)?.webhookUrl,
+  });
+  const transport = apiServer.transport();
+  const cloud = createCloud({
+    clock: systemClock,
+    random: seededRandom(`${seed}/cloud`),
+    regionId: landscape.regionId,
+    accounts: [landscape.account],
+    faults: options.faults,
+  });
+  const specs = layOut(cloud, options.nodes);
+  const listening = await apiServer.listen({
+    host: "127.0.0.1",
+    tokens: { [sandboxToken]: { name: "sandbox-admin", groups: ["system:masters"] } },
+  });
+  const cloudListening = await cloud.listen({ host: "127.0.0.1" });
+  const kubeconfigPath = join(directory, "kubeconfig");
+  writeFileSync(kubeconfigPath, toKubeconfig({ ...listening, token: sandboxToken }), { mode: 0o600 });
+  await registerWebhooks(transport);
+  const cluster = startCluster({
+    transport,
+    clock: systemClock,
+    random: seededRandom(`${seed}/cluster`),
+    nodes: specs,
+    log: createLogger({ level: "error" }),
+  });
+  const start = (index: number): Promise<Replica> =>
+    startReplica(index, options, { kubeconfigPath, cloudEndpoint: cloudListening.endpoint });
+  await cluster.ready();
+  for (let index = 0; index < options.replicas; index++) replicas.push(await start(index));
+  return {
+    apiServer,
+    transport,
+    cloud,
+    cluster,
+    replicas,
+    kubeconfigPath,
+    cloudUrl: `http://${cloudListening.endpoint}`,
+    restart: async (index) => {
+      const replica = await start(index);
+      replicas[index] = replica;
+      return replica;
+    },
+    ready: (limitMs) => untilReady(replicas, limitMs),
+    stop: async () => {
+      await Promise.all(replicas.map(({ process }) => process.stop()));
+      await cluster.stop();
+      await Promise.all([listening.close(), cloudListening.close()]);
+      apiServer.close();
+      cloud.close();
+    },
+  };
+}
+
+/** Known to the kubeconfig that is written with mode 0600, on loopback, for the life of one sandbox. */
+const sandboxToken = crypto.randomUUID();
+
+async function registerWebhooks(transport: Transport): Promise<void> {
+  const { mutating, validating } = webhookConfigurations({
+    controllerName,
+    target: { type: "service", namespace: "kube-system" },
+    failurePolicy: "Fail",
+  });
+  for (const [plural, body] of [
+    ["mutatingwebhookconfigurations", mutating],
+    ["validatingwebhookconfigurations", validating],
+  ] as const) {
+    const path = `/apis/admissionregistration.k8s.io/v1/${plural}`;
+    const { status } = await transport.request({ method: "POST", path, body }, new AbortController().signal);
+    if (status !== 201) throw new Error(`the sandbox API server refused ${plural}: HTTP ${status}`);
+  }
+}
+
+async function startReplica(
+  index: number,
+  options: SandboxOptions,
+  world: { readonly kubeconfigPath: string; readonly cloudEndpoint: string },
+): Promise<Replica> {
+  const name = `${controllerName}-${index + 1}`;
+  const directory = join(options.directory, name);
+  mkdirSync(directory, { recursive: true });
+  const [healthPort, metricsPort, webhookPort] = await freePorts(3);
+  const configPath = join(directory, "ctrl-config.yaml");
+  const credentialPath = join(directory, "ctrl-secret.yaml");
+  const { regionId, clusterId, vpcId, account } = landscape;
+  const config = {
+    regionID: regionId,
+    clusterID: clusterId,
+    vpcID: vpcId,
+    controllerName,
+    leaderElection: true,
+    leaseDuration: "6s",
+    renewDeadline: "4s",
+    retryPeriod: "1s",
+    healthzBindAddress: `127.0.0.1:${healthPort}`,
+    metricsBindAddress: `127.0.0.1:${metricsPort}`,
+    webhookPort,
+    certDir: join(directory, "certs"),
+    kubeClientQPS: 500,
+    kubeClientBurst: 1000,
+    podMaxConcurrent: 20,
+    podENIMaxConcurrent: 20,
+    enableTrunk: true,
+    ...options.config,
+  };
+  writeFileSync(configPath, stringify(config));
+  const credential = { accessKey: account.accessKeyId, accessSecret: account.accessKeySecret };
+  writeFileSync(credentialPath, stringify(credential), { mode: 0o600 });
+  const process = new ControlplaneProcess({
+    name,
+    program: join(import.meta.dirname, "controlplane.ts"),
+    configPath,
+    credentialPath,
+    logPath: join(directory, "log.jsonl"),
+    env: {
+      KUBECONFIG: world.kubeconfigPath,
+      ECS_ENDPOINT: world.cloudEndpoint,
+      VPC_ENDPOINT: world.cloudEndpoint,
+      ALICLOUD_CLIENT_SCHEME: "HTTP",
+    },
+    onLine: (line) => options.onLogLine?.(name, line),
+  });
+  return {
+    process,
+    healthUrl: `http://127.0.0.1:${healthPort}`,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    webhookUrl: `https://127.0.0.1:${webhookPort}`,
+  };
+}
+
+async function untilReady(replicas: readonly Replica[], limitMs: number): Promise<void> {
+  const endMs = systemClock.monotonic() + limitMs;
+  for (const { process, healthUrl } of replicas) {
+    while (!(await isReady(healthUrl))) {
+      if (!process.isRunning) throw new Error(`${process.name} ended while starting; see its log`);
+      if (systemClock.monotonic() > endMs) throw new Error(`${process.name} was not ready within ${limitMs} ms`);
+      await systemClock.sleep(50);
+    }
+  }
+}
+
+async function isReady(healthUrl: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${healthUrl}/readyz`);
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Ports that are free now; all are held until all are known, so they differ. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, "127.0.0.1");
+      await new Promise((resolve) => server.once("listening", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  });
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
