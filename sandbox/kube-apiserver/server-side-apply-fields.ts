@@ -14,7 +14,7 @@ interface Building {
 }
 
 /** A place that is a member and has nothing below. */
-export const leaf: FieldSet = Object.freeze({});
+const leaf: FieldSet = Object.freeze({});
 
 function isEmpty(set: FieldSet): boolean {
   for (const _ in set) return false;

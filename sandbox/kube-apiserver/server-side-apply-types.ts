@@ -62,7 +62,7 @@ const atomicMaps = new Set([
 const noDefaults = {};
 
 /** Fields of unknown type: maps are granular, lists atomic, whatever their names. */
-export const deducedType: FieldType = {
+const deducedType: FieldType = {
   list: "atomic",
   keys: [],
   keyDefaults: noDefaults,

@@ -1,7 +1,7 @@
 /** The vocabulary of structural schemas, shared by the modules that read them. */
 
 /** One rule of `x-kubernetes-validations`, in the Common Expression Language. */
-export interface ValidationRule {
+interface ValidationRule {
   readonly rule: string;
   readonly message?: string;
   readonly messageExpression?: string;
@@ -49,7 +49,7 @@ export interface JsonSchema {
 }
 
 /** The schema of the values that `properties` does not name; undefined when there is none. */
-export function additionalSchema(schema: JsonSchema): JsonSchema | undefined {
+function additionalSchema(schema: JsonSchema): JsonSchema | undefined {
   return typeof schema.additionalProperties === "object" ? schema.additionalProperties : undefined;
 }
 

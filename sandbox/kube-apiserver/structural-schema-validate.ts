@@ -7,7 +7,7 @@ import { isObject, jsonEquals, type JsonObject } from "./kube-json.ts";
 import { fieldSchema, type JsonSchema } from "./structural-schema-types.ts";
 
 /** The `reason` of a cause in a Status of reason Invalid. */
-export type FieldErrorType =
+type FieldErrorType =
   | "FieldValueRequired"
   | "FieldValueInvalid"
   | "FieldValueNotSupported"
@@ -17,7 +17,7 @@ export type FieldErrorType =
   | "FieldValueDuplicate"
   | "FieldValueForbidden";
 
-export interface FieldError {
+interface FieldError {
   /** Path like `spec.eniOptions.eniType` or `spec.list[0]`; `<nil>` for the whole object, as the real server writes it. */
   readonly field: string;
   readonly type: FieldErrorType;
@@ -32,7 +32,7 @@ export function formatFieldErrors(errors: readonly FieldError[]): string {
 }
 
 /** A value as it stands behind `Invalid value: `. */
-export function quoteValue(value: unknown): string {
+function quoteValue(value: unknown): string {
   return value === undefined ? "null" : value === null ? '"null"' : JSON.stringify(value);
 }
 

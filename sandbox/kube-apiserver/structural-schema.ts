@@ -8,8 +8,7 @@ import { isObject, type JsonObject } from "./kube-json.ts";
 import { fieldSchema, type JsonSchema } from "./structural-schema-types.ts";
 
 export { validate, formatFieldErrors } from "./structural-schema-validate.ts";
-export type { FieldError, FieldErrorType } from "./structural-schema-validate.ts";
-export type { JsonSchema, ValidationRule } from "./structural-schema-types.ts";
+export type { JsonSchema } from "./structural-schema-types.ts";
 
 /** Fields that pruning keeps at the root and in embedded resources whether the schema names them or not. */
 const typeAndObjectMeta = new Set(["apiVersion", "kind", "metadata"]);
