@@ -139,6 +139,23 @@ describe("a pod", () => {
     );
   });
 
+  it("is bound although the API server fails for a while", async () => {
+    let failures = 3;
+    world.interfere = ({ path }) =>
+      path.endsWith("/binding") && failures-- > 0 ? { status: 500, headers: {}, body: "oops" } : undefined;
+    await world.createPod("plain");
+    await untilRunning("plain");
+    expect(failures).toBeLessThan(0);
+  });
+
+  it("deleted before it has a node is gone", async () => {
+    await world.createPod("lost", { spec: { nodeSelector: { zone: "none" } } });
+    await world.pass(1000);
+    const pod = await world.pod("lost");
+    await world.api.delete(resources.pods, pod!);
+    await untilGone("lost");
+  });
+
   it("goes with its node: after the removal the pod garbage collector deletes it", async () => {
     await world.createPod("plain");
     const pod = await untilRunning("plain");

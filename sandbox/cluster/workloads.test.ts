@@ -136,6 +136,23 @@ describe("a StatefulSet", () => {
     expect(again.spec.containers[0]?.image).toBe("app:1");
   });
 
+  it("tells by an event that a pod was refused, makes the others, and the refused one later", async () => {
+    const message = 'admission webhook "mpod.terway" denied the request: no';
+    const body = { kind: "Status", reason: "Forbidden", message, metadata: {} };
+    world.interfere = ({ method, path, body: sent }) => {
+      const isFirst = JSON.stringify(sent ?? "").includes('"name":"web-0"');
+      return method === "POST" && path.endsWith("/pods") && isFirst ? { status: 403, headers: {}, body } : undefined;
+    };
+    await createStatefulSet({ replicas: 3, podManagementPolicy: "Parallel" });
+    expect(namesOf(await untilReady(2))).toEqual(["web-1", "web-2"]);
+    const events = await world.list<Pod & { reason: string; note: string }>(resources.events);
+    expect(events.filter(({ reason }) => reason === "FailedCreate").map(({ note }) => note)).toEqual([
+      `create Pod web-0 in StatefulSet web failed error: ${message}`,
+    ]);
+    world.interfere = () => undefined;
+    await untilReady(3);
+  });
+
   it("replaces a pod whose node is removed", async () => {
     await createStatefulSet({ replicas: 1 });
     const [pod] = await untilReady(1);
@@ -200,5 +217,5 @@ describe("a burst", () => {
     expect([...perNode.values()]).toEqual(new Array(50).fill(20));
     const writes = world.requests.filter((request) => request.includes("/pods/web-") && !request.startsWith("GET"));
     expect(writes.length).toBeLessThanOrEqual(3000);
-  });
+  }, 60_000);
 });

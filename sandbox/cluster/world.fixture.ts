@@ -6,7 +6,7 @@ import { annotations } from "../../crds/v1beta1/names.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { KubeObject, Logger } from "../../runtime/ports.ts";
 import { seededRandom } from "../../runtime/random.ts";
-import type { Transport, TransportRequest } from "../../runtime/transport.ts";
+import type { Transport, TransportRequest, TransportResponse } from "../../runtime/transport.ts";
 import { createApiServer } from "../kube-apiserver/index.ts";
 import { createApi, type Api } from "./api.ts";
 import { startCluster, type Cluster, type ClusterOptions } from "./cluster.ts";
@@ -28,6 +28,8 @@ export interface World {
   readonly nodes: readonly NodeSpec[];
   /** Requests that the cluster's components have sent, as `METHOD path` without the query. */
   readonly requests: readonly string[];
+  /** What the components get instead of the server's answer: the hook returns undefined for "ask the server". */
+  interfere: (request: TransportRequest) => TransportResponse | undefined;
   /** Lets virtual time pass. */
   pass(ms: number): Promise<void>;
   /** Lets virtual time pass until `look` gives a value. @throws Error after 20 virtual seconds, with what there is */
@@ -55,7 +57,8 @@ export async function startWorld(
   const transport: Transport = {
     request: (request, signal) => {
       requests.push(`${request.method} ${request.path.split("?")[0] ?? ""}`);
-      return direct.request(request, signal);
+      const answer = world.interfere(request);
+      return answer === undefined ? direct.request(request, signal) : Promise.resolve(answer);
     },
     stream: (request, onEvent, signal) => direct.stream(request, onEvent, signal),
   };
@@ -77,8 +80,7 @@ export async function startWorld(
   await call({ method: "POST", path: crds, headers: json, body: crd });
   const start = (): Cluster =>
     startCluster({ transport, clock: systemClock, random: seededRandom(1), nodes, controllers, log: silent });
-  let cluster = start();
-  await settle(cluster.ready());
+  let cluster: Cluster;
   const api = createApi(direct, ended.signal);
   const world: World = {
     api,
@@ -87,6 +89,7 @@ export async function startWorld(
     },
     nodes,
     requests,
+    interfere: () => undefined,
     pass: async (ms) => {
       await time.tickAsync(ms);
     },
@@ -144,5 +147,7 @@ export async function startWorld(
       time.uninstall();
     },
   };
+  cluster = start();
+  await settle(cluster.ready());
   return world;
 }
