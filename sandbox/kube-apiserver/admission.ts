@@ -93,10 +93,7 @@ export class WebhookAdmission {
 
   #namespaceMatches(selector: unknown, attributes: AdmissionAttributes): boolean {
     if (!isObject(selector) || Object.keys(selector).length === 0) return true;
-    const isNamespace = attributes.kind.kind === "Namespace" && attributes.kind.group === "";
-    if (isNamespace) {
-      return matchesLabelSelector(selector, (attributes.object ?? attributes.oldObject)?.metadata?.labels ?? {});
-    }
+    if (attributes.kind.storage === "/namespaces") return matchesLabelSelector(selector, labelsOf(attributes));
     if (!attributes.kind.namespaced) return true;
     const namespace = this.#store.table("/namespaces").get("", attributes.namespace);
     return matchesLabelSelector(selector, namespace?.metadata.labels ?? {});
@@ -122,6 +119,10 @@ export class WebhookAdmission {
     if (response["allowed"] !== true) throw denial(webhook.name, memberObject(response, "status"));
     return response;
   }
+}
+
+function labelsOf({ object, oldObject }: AdmissionAttributes): Readonly<Record<string, string>> {
+  return (object ?? oldObject)?.metadata?.labels ?? {};
 }
 
 function includes(list: unknown, value: string): boolean {

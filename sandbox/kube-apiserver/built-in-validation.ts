@@ -1,5 +1,13 @@
-import { isObject, memberObject, stringAt, valueAt, type JsonObject, type KubeJson } from "./kube-json.ts";
-import { jsonEquals } from "./kube-json.ts";
+import {
+  isObject,
+  jsonEquals,
+  memberObject,
+  stringAt,
+  valueAt,
+  without,
+  type JsonObject,
+  type KubeJson,
+} from "./kube-json.ts";
 import { matchesLabelSelector } from "./selectors.ts";
 import type { FieldCause } from "./status.ts";
 
@@ -79,13 +87,13 @@ function validateContainer(container: unknown, path: string): FieldCause[] {
 /** What of a pod's spec may change after creation. Source: Kubernetes, "Pod update and replacement". */
 function mutablePartRemoved(spec: unknown): JsonObject {
   if (!isObject(spec)) return {};
-  const {
-    activeDeadlineSeconds: _a,
-    tolerations: _t,
-    terminationGracePeriodSeconds: _g,
-    schedulingGates: _s,
-    ...rest
-  } = spec;
+  const rest = without(
+    spec,
+    "activeDeadlineSeconds",
+    "tolerations",
+    "terminationGracePeriodSeconds",
+    "schedulingGates",
+  );
   const strip = (list: unknown): unknown =>
     Array.isArray(list) ? list.map((item: unknown) => (isObject(item) ? { ...item, image: "" } : item)) : list;
   return { ...rest, containers: strip(rest["containers"]), initContainers: strip(rest["initContainers"]) };

@@ -172,16 +172,19 @@ export class Collector {
     for (const [dependent, dependentKind] of this.#dependentsOf(object)) {
       const found = this.#store.table(dependent.storage).get(dependent.namespace, dependent.name);
       if (found === undefined) continue;
-      const owner = found.metadata.ownerReferences?.find(({ uid }) => uid === object.metadata.uid);
-      isBlocked ||= owner?.blockOwnerDeletion === true;
-      if (found.metadata.deletionTimestamp !== undefined) continue;
-      const isOwner = (this.#dependents.get(found.metadata.uid)?.size ?? 0) > 0;
-      await this.#delete(dependent, dependentKind, found, isOwner ? "Foreground" : "Background");
+      isBlocked ||= blocks(found, object);
+      if (found.metadata.deletionTimestamp === undefined) await this.#deleteBlocking(dependent, dependentKind, found);
     }
     // Looked at again when a dependent goes: its deletion schedules its owners.
     if (!isBlocked || this.#dependentsOf(object).length === 0) {
       await this.#removeFinalizer(address, kind, finalizerOf.Foreground);
     }
+  }
+
+  /** In the foreground itself when it has dependents of its own. */
+  async #deleteBlocking(address: Address, kind: ResourceKind, object: StoredObject): Promise<void> {
+    const isOwner = (this.#dependents.get(object.metadata.uid)?.size ?? 0) > 0;
+    await this.#delete(address, kind, object, isOwner ? "Foreground" : "Background");
   }
 
   async #emptyNamespace(address: Address, kind: ResourceKind, object: StoredObject): Promise<void> {
@@ -256,6 +259,11 @@ export class Collector {
   async #change(address: Address, kind: ResourceKind, produce: Change["produce"]): Promise<void> {
     await this.#writer.change(toContext(address, kind), { produce, part: "raw", tracksFields: true });
   }
+}
+
+function blocks(dependent: StoredObject, owner: StoredObject): boolean {
+  const reference = dependent.metadata.ownerReferences?.find(({ uid }) => uid === owner.metadata.uid);
+  return reference?.blockOwnerDeletion === true;
 }
 
 /** A deletion that the collector has to help along. */

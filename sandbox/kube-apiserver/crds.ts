@@ -10,7 +10,6 @@ import {
 import type { KindRegistry, ResourceKind } from "./kinds.ts";
 import { toTimestamp } from "./metadata.ts";
 import type { Store } from "./store.ts";
-import type { JsonSchema } from "./structural-schema.ts";
 import type { CrdPrinterColumn } from "./table.ts";
 import type { LoggedEvent } from "./watch-log.ts";
 
@@ -63,7 +62,7 @@ function toKind(spec: JsonObject, version: JsonObject, storageApiVersion: string
     statusOnCreate: false,
     nameRule: "subdomain",
     selectableFields: toSelectableFields(version["selectableFields"]),
-    schema: (valueAt(version, ["schema", "openAPIV3Schema"]) ?? {}) as JsonSchema,
+    schema: memberObject(version["schema"], "openAPIV3Schema"),
     columns: objectsIn(version["additionalPrinterColumns"]).map(toColumn),
     isCustom: true,
   };

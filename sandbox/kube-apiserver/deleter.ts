@@ -1,4 +1,12 @@
-import { isObject, stringAt, valueAt, type JsonObject, type KubeJson, type StoredObject } from "./kube-json.ts";
+import {
+  isObject,
+  memberObject,
+  stringAt,
+  valueAt,
+  type JsonObject,
+  type KubeJson,
+  type StoredObject,
+} from "./kube-json.ts";
 import { presentAs, type ResourceKind } from "./kinds.ts";
 import { toTimestamp } from "./metadata.ts";
 import { badRequest, conflict } from "./status.ts";
@@ -17,21 +25,25 @@ export interface DeleteOptions {
 /** Reads DeleteOptions from the body and the query (the query is what older clients use). @throws ApiError 400 */
 export function parseDeleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
   const options: JsonObject = isObject(body) ? body : {};
-  const propagation = options["propagationPolicy"] ?? query.get("propagationPolicy") ?? "Background";
-  if (propagation !== "Background" && propagation !== "Foreground" && propagation !== "Orphan") {
-    throw badRequest(`invalid propagationPolicy: ${JSON.stringify(propagation)}`);
-  }
-  const grace = options["gracePeriodSeconds"] ?? query.get("gracePeriodSeconds");
+  const grace = options["gracePeriodSeconds"] ?? query.get("gracePeriodSeconds") ?? undefined;
   const dryRun = options["dryRun"];
   return {
     uid: stringAt(options, ["preconditions", "uid"]) || undefined,
     resourceVersion: stringAt(options, ["preconditions", "resourceVersion"]) || undefined,
-    propagation: options["orphanDependents"] === true ? "Orphan" : propagation,
-    gracePeriodSeconds: grace === null || grace === undefined ? undefined : Number(grace),
+    propagation: parsePropagation(options, query),
+    gracePeriodSeconds: grace === undefined ? undefined : Number(grace),
     isDryRun: Array.isArray(dryRun) && dryRun.includes("All"),
   };
 }
 
+function parsePropagation(options: JsonObject, query: URLSearchParams): DeleteOptions["propagation"] {
+  if (options["orphanDependents"] === true) return "Orphan";
+  const asked = options["propagationPolicy"] ?? query.get("propagationPolicy") ?? "Background";
+  if (asked === "Background" || asked === "Foreground" || asked === "Orphan") return asked;
+  throw badRequest(`invalid propagationPolicy: ${JSON.stringify(asked)}`);
+}
+
+/** The finalizers by which a deletion waits for what the policy wants. Source: Kubernetes, "Garbage Collection". */
 export const finalizerOf = { Foreground: "foregroundDeletion", Orphan: "orphan" } as const;
 
 /** What a deletion left: the object's last state, and whether it is gone. */
@@ -81,27 +93,26 @@ export class Deleter {
 
   /** The object as it waits for its end; the same one when it waits already. */
   #markDeleted(kind: ResourceKind, current: StoredObject, options: DeleteOptions): KubeJson {
-    const finalizers = withPropagation(current.metadata.finalizers ?? [], options.propagation);
-    const grace = gracePeriodOf(kind, current, options.gracePeriodSeconds);
     const { metadata } = current;
-    const isDeleting = metadata.deletionTimestamp !== undefined;
-    const running = metadata.deletionGracePeriodSeconds ?? 0;
-    if (isDeleting && grace >= running && finalizers.length === (metadata.finalizers ?? []).length) return current;
-    const keepsTime = isDeleting && grace >= running;
-    const at = toTimestamp(this.#deps.nowMs() + grace * 1_000);
-    const marked: KubeJson = {
-      ...current,
-      metadata: {
-        ...metadata,
-        ...(finalizers.length === 0 ? {} : { finalizers }),
-        deletionTimestamp: keepsTime ? (metadata.deletionTimestamp ?? at) : at,
-        deletionGracePeriodSeconds: keepsTime ? running : grace,
-        ...(metadata.generation === undefined || isDeleting ? {} : { generation: metadata.generation + 1 }),
-      },
-    };
-    if (isNamespace(kind))
-      marked["status"] = { ...(isObject(current["status"]) ? current["status"] : {}), phase: "Terminating" };
+    const finalizers = withPropagation(metadata.finalizers ?? [], options.propagation);
+    const grace = gracePeriodOf(kind, current, options.gracePeriodSeconds);
+    const keepsTime = metadata.deletionTimestamp !== undefined && grace >= (metadata.deletionGracePeriodSeconds ?? 0);
+    if (keepsTime && finalizers.length === (metadata.finalizers ?? []).length) return current;
+    const waiting = { ...metadata, ...(finalizers.length === 0 ? {} : { finalizers }) };
+    const marked: KubeJson = { ...current, metadata: keepsTime ? waiting : this.#withDeadline(waiting, grace) };
+    if (isNamespace(kind)) marked["status"] = { ...memberObject(current, "status"), phase: "Terminating" };
     return marked;
+  }
+
+  /** A first deletion counts as a generation; a later one may only shorten the time. */
+  #withDeadline(metadata: StoredObject["metadata"], graceSeconds: number): StoredObject["metadata"] {
+    const isFirst = metadata.deletionTimestamp === undefined;
+    return {
+      ...metadata,
+      deletionTimestamp: toTimestamp(this.#deps.nowMs() + graceSeconds * 1_000),
+      deletionGracePeriodSeconds: graceSeconds,
+      ...(isFirst && metadata.generation !== undefined ? { generation: metadata.generation + 1 } : {}),
+    };
   }
 }
 

@@ -48,16 +48,19 @@ export async function listenHttps(handler: RequestHandler, options: ListenOption
   server.listen(options.port ?? 0, options.host);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
   return {
     url: `https://${options.host}:${port}`,
     caPem: certPem,
-    close: async () => {
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+    close: () => (closing ??= closeServer(server)),
   };
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
 }
 
 function bearerOf(message: IncomingMessage): string {

@@ -72,7 +72,11 @@ function copyOf(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(copyOf);
   const copy: JsonObject = {};
-  for (const [key, member] of Object.entries(value)) if (member !== undefined) copy[key] = copyOf(member);
+  const source = value as JsonObject;
+  for (const key of Object.keys(source)) {
+    const member = source[key];
+    if (member !== undefined) copy[key] = copyOf(member);
+  }
   return copy;
 }
 
@@ -92,6 +96,13 @@ function objectsEqual(left: JsonObject, right: JsonObject): boolean {
   return (
     keys.length === Object.keys(right).length && keys.every((key) => key in right && jsonEquals(left[key], right[key]))
   );
+}
+
+/** A copy that lacks some members. */
+export function without<T extends object>(object: T, ...names: readonly string[]): T {
+  const copy = { ...object };
+  for (const name of names) Reflect.deleteProperty(copy, name);
+  return copy;
 }
 
 /** The value at a path of member names; undefined when any step is missing. */

@@ -1,4 +1,12 @@
-import { isObject, jsonEquals, type JsonObject, type KubeJson, type KubeMeta, type StoredObject } from "./kube-json.ts";
+import {
+  isObject,
+  jsonEquals,
+  type JsonObject,
+  type KubeJson,
+  type KubeMeta,
+  type StoredObject,
+  without,
+} from "./kube-json.ts";
 import { apiVersionOf, type ResourceKind } from "./kinds.ts";
 import { badRequest, conflict } from "./status.ts";
 
@@ -32,15 +40,19 @@ export function withIdentity(kind: ResourceKind, body: unknown): KubeJson {
   const { apiVersion, kind: name, metadata } = body;
   if (apiVersion !== undefined && apiVersion !== expected) {
     throw badRequest(
-      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`,
+      `the API version in the data (${textOf(apiVersion)}) does not match the expected API version (${expected})`,
     );
   }
   if (name !== undefined && name !== kind.kind) {
-    throw badRequest(`${String(name)} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
+    throw badRequest(`${textOf(name)} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
   }
   if (metadata !== undefined && metadata !== null && !isObject(metadata))
     throw badRequest("metadata must be an object");
   return { ...body, apiVersion: expected, kind: kind.kind, metadata: withoutNulls(isObject(metadata) ? metadata : {}) };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function withoutNulls(metadata: JsonObject): KubeMeta {
@@ -64,14 +76,7 @@ export function setNamespace(kind: ResourceKind, object: KubeJson, namespace: st
 /** Carries over what a client cannot change. @throws ApiError 400, or 409 for another uid */
 export function keepSystemMetadata(kind: ResourceKind, object: KubeJson, old: StoredObject): void {
   const metadata = (object.metadata ??= {});
-  const name = old.metadata.name;
-  if (metadata.name !== undefined && metadata.name !== name) {
-    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
-  }
-  if (metadata.uid !== undefined && metadata.uid !== "" && metadata.uid !== old.metadata.uid) {
-    const why = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`;
-    throw conflict(kind, name, why);
-  }
+  requireSameObject(kind, metadata, old);
   delete metadata["selfLink"];
   for (const key of kept) {
     if (old.metadata[key] === undefined) Reflect.deleteProperty(metadata, key);
@@ -82,6 +87,16 @@ export function keepSystemMetadata(kind: ResourceKind, object: KubeJson, old: St
     if (typeof value === "object" && value !== null && Object.keys(value).length === 0)
       Reflect.deleteProperty(metadata, key);
   }
+}
+
+function requireSameObject(kind: ResourceKind, metadata: KubeMeta, old: StoredObject): void {
+  const { name, uid } = old.metadata;
+  if (metadata.name !== undefined && metadata.name !== name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+  }
+  const given = metadata.uid ?? "";
+  if (given === "" || given === uid) return;
+  throw conflict(kind, name, `Precondition failed: UID in precondition: ${given}, UID in object meta: ${uid}`);
 }
 
 const kept = [
@@ -99,9 +114,7 @@ const kept = [
 
 /** What `metadata.generation` counts: everything but metadata and status. */
 export function specEquals(left: KubeJson, right: KubeJson): boolean {
-  const { metadata: _m, status: _s, ...leftRest } = left;
-  const { metadata: _n, status: _t, ...rightRest } = right;
-  return jsonEquals(leftRest, rightRest);
+  return jsonEquals(without(left, "metadata", "status"), without(right, "metadata", "status"));
 }
 
 /** True when a write would change nothing but the time stamps of managed fields. */
@@ -112,7 +125,6 @@ export function isSameContent(left: KubeJson, right: KubeJson): boolean {
 }
 
 function withoutVolatile(metadata: KubeMeta | undefined): JsonObject {
-  const { resourceVersion: _, managedFields, ...rest } = metadata ?? {};
-  const entries = (managedFields ?? []).map(({ time: _time, ...entry }) => entry);
-  return { ...rest, managedFields: entries };
+  const entries = (metadata?.managedFields ?? []).map((entry) => without(entry, "time"));
+  return { ...without(metadata ?? {}, "resourceVersion"), managedFields: entries };
 }

@@ -1,5 +1,13 @@
 import rfc6902 from "rfc6902";
-import { cloneJson, isObject, memberObject, type JsonObject, type KubeJson, type StoredObject } from "./kube-json.ts";
+import {
+  cloneJson,
+  isObject,
+  memberObject,
+  without,
+  type JsonObject,
+  type KubeJson,
+  type StoredObject,
+} from "./kube-json.ts";
 import { apiVersionOf, type ResourceKind } from "./kinds.ts";
 import { isSameContent, withIdentity } from "./metadata.ts";
 import type { ApiRequest } from "./request.ts";
@@ -127,10 +135,7 @@ function parseApplied(context: WriteContext, request: ApiRequest): KubeJson {
 /** Status is not owned through the main resource, nor spec through the status. */
 function withoutOtherPart(context: WriteContext, applied: KubeJson): KubeJson {
   if (!context.kind.hasStatus) return applied;
-  if (context.subresource !== "status") {
-    const { status: _, ...rest } = applied;
-    return rest;
-  }
+  if (context.subresource !== "status") return without(applied, "status");
   const { apiVersion, kind, metadata, status } = applied;
   return {
     ...(apiVersion === undefined ? {} : { apiVersion }),

@@ -64,11 +64,10 @@ export class RequestHandler {
   }
 
   #rootDiscovery(request: ApiRequest, isCore: boolean): ApiResponse {
-    const wantsAggregated = /g=apidiscovery\.k8s\.io;v=v2;as=APIGroupDiscoveryList/.test(
-      request.headers["accept"] ?? "",
-    );
+    const aggregated = "g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    const wantsAggregated = (request.headers["accept"] ?? "").includes(aggregated);
     if (!wantsAggregated) return found(isCore ? discovery.coreVersions() : discovery.groupList(this.#registry));
-    const contentType = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    const contentType = `application/json;${aggregated}`;
     const body = discovery.aggregatedDiscovery(this.#registry, isCore);
     return { status: 200, headers: { "content-type": contentType }, body };
   }

@@ -57,22 +57,18 @@ export function parseRoute(registry: KindRegistry, path: string): ResourceRoute 
 
 function routeOf(
   registry: KindRegistry,
-  gv: { group: string; version: string },
+  { group, version }: { group: string; version: string },
   rest: readonly string[],
 ): ResourceRoute {
   // `/namespaces/x`, `/namespaces/x/status` and `/namespaces/x/finalize` are the namespace itself.
-  const isInNamespace = rest[0] === "namespaces" && rest.length >= 3 && !["status", "finalize"].includes(rest[2] ?? "");
-  const tail = isInNamespace ? rest.slice(2) : rest;
-  const kind = registry.find(gv.group, gv.version, tail[0] ?? "");
-  if (kind === undefined || tail.length > 3 || (isInNamespace && !kind.namespaced)) throw unknownPath();
-  const route = {
-    kind,
-    namespace: isInNamespace ? (rest[1] ?? "") : "",
-    name: tail[1] ?? "",
-    subresource: tail[2] ?? "",
-  };
-  if (kind.namespaced && route.namespace === "" && route.name !== "") throw unknownPath();
-  return route;
+  const isBelow = rest[0] === "namespaces" && rest.length >= 3 && !["status", "finalize"].includes(rest[2] ?? "");
+  const [plural = "", name = "", subresource = "", ...more] = isBelow ? rest.slice(2) : rest;
+  const namespace = isBelow ? (rest[1] ?? "") : "";
+  const kind = registry.find(group, version, plural);
+  if (kind === undefined || more.length > 0) throw unknownPath();
+  // One object has a namespace exactly if its kind has; a collection may be looked at across all.
+  if (kind.namespaced ? namespace === "" && name !== "" : isBelow) throw unknownPath();
+  return { kind, namespace, name, subresource };
 }
 
 /** The `manager` of managed fields: asked for, or the first word of the user agent. */

@@ -31,37 +31,41 @@ const existsPattern = /^(!?)\s*([^=!<>\s(),]+)$/;
 const equalityOperators = { "=": "in", "==": "in", "!=": "notIn", ">": "greater", "<": "less" } as const;
 
 function toRequirement(part: string, text: string): Requirement {
-  const set = setPattern.exec(part);
-  if (set !== null) {
-    const values = (set[3] ?? "").split(",").map((value) => value.trim());
-    return { key: set[1] ?? "", operator: set[2] === "in" ? "in" : "notIn", values };
-  }
-  const equality = equalityPattern.exec(part);
-  if (equality !== null) {
-    const operator = equalityOperators[(equality[2] ?? "=") as keyof typeof equalityOperators];
-    return { key: equality[1] ?? "", operator, values: [equality[3] ?? ""] };
-  }
-  const exists = existsPattern.exec(part);
-  if (exists !== null) return { key: exists[2] ?? "", operator: exists[1] === "!" ? "missing" : "exists", values: [] };
+  const requirement = toSetRequirement(part) ?? toEqualityRequirement(part) ?? toExistsRequirement(part);
+  if (requirement !== undefined) return requirement;
   throw badRequest(`unable to parse requirement: found '${part}' in label selector "${text}"`);
 }
 
+function toSetRequirement(part: string): Requirement | undefined {
+  const [matched, key = "", operator, list = ""] = setPattern.exec(part) ?? [];
+  if (matched === undefined) return undefined;
+  return { key, operator: operator === "in" ? "in" : "notIn", values: list.split(",").map((value) => value.trim()) };
+}
+
+function toEqualityRequirement(part: string): Requirement | undefined {
+  const [matched, key = "", operator = "=", value = ""] = equalityPattern.exec(part) ?? [];
+  if (matched === undefined) return undefined;
+  return { key, operator: equalityOperators[operator as keyof typeof equalityOperators], values: [value] };
+}
+
+function toExistsRequirement(part: string): Requirement | undefined {
+  const [matched, not, key = ""] = existsPattern.exec(part) ?? [];
+  if (matched === undefined) return undefined;
+  return { key, operator: not === "!" ? "missing" : "exists", values: [] };
+}
+
+/** Whether a label (undefined when it is not there) meets each kind of requirement. */
+const meetsBy: Record<Requirement["operator"], (value: string | undefined, values: readonly string[]) => boolean> = {
+  in: (value, values) => value !== undefined && values.includes(value),
+  notIn: (value, values) => value === undefined || !values.includes(value),
+  exists: (value) => value !== undefined,
+  missing: (value) => value === undefined,
+  greater: (value, values) => value !== undefined && Number(value) > Number(values[0]),
+  less: (value, values) => value !== undefined && Number(value) < Number(values[0]),
+};
+
 function meets({ key, operator, values }: Requirement, labels: Readonly<Record<string, string>>): boolean {
-  const value = labels[key];
-  switch (operator) {
-    case "in":
-      return value !== undefined && values.includes(value);
-    case "notIn":
-      return value === undefined || !values.includes(value);
-    case "exists":
-      return value !== undefined;
-    case "missing":
-      return value === undefined;
-    case "greater":
-      return value !== undefined && Number(value) > Number(values[0]);
-    case "less":
-      return value !== undefined && Number(value) < Number(values[0]);
-  }
+  return meetsBy[operator](labels[key], values);
 }
 
 /** Matches labels against a `LabelSelector` object (meta/v1). An absent or empty one matches everything. */

@@ -139,12 +139,12 @@ export class Store {
       resourceVersion: this.#revision.toString(),
     };
     // The usual order of members, for people who read the answers.
-    const { apiVersion, kind, metadata: _, ...rest } = object;
+    const { apiVersion, kind } = object;
     return {
       ...(kind === undefined ? {} : { kind }),
       ...(apiVersion === undefined ? {} : { apiVersion }),
+      ...object,
       metadata,
-      ...rest,
     };
   }
 

@@ -56,7 +56,7 @@ export class Watcher {
   open(request: ApiRequest, route: ResourceRoute): WatchAnswer {
     const options = this.#parse(request, route);
     return {
-      run: (emit, signal) => new WatchRun(this.#store, this.#clock, options).run(emit as Emit, signal),
+      run: (emit, signal) => new WatchRun(this.#store, this.#clock, options).run(emit, signal),
     };
   }
 
@@ -121,7 +121,7 @@ class WatchRun {
     const { start, version, initial } = this.#options;
     const refusal = this.#refusal(start, version);
     if (refusal !== undefined || start === undefined) {
-      if (refusal !== undefined) await emit({ type: "ERROR", object: refusal.status as KubeJson });
+      if (refusal !== undefined) await emit({ type: "ERROR", object: refusal.status });
       return;
     }
     const over = new AbortController();

@@ -1,5 +1,5 @@
 import { validateLabels, validateName, forbiddenField, invalidValue } from "./built-in-validation.ts";
-import { isObject, type KubeJson, type StoredObject } from "./kube-json.ts";
+import { isObject, without, type KubeJson, type StoredObject } from "./kube-json.ts";
 import type { ResourceKind } from "./kinds.ts";
 import { keepSystemMetadata, specEquals } from "./metadata.ts";
 import { badRequest, invalid, type FieldCause } from "./status.ts";
@@ -35,7 +35,7 @@ export function pruneUnknown(
     );
   }
   if (mode === "Warn") warnings.push(...unknown);
-  return isObject(value) ? (value as KubeJson) : object;
+  return isObject(value) ? value : object;
 }
 
 function withDefaults(kind: ResourceKind, object: KubeJson): KubeJson {
@@ -49,12 +49,14 @@ function withDefaults(kind: ResourceKind, object: KubeJson): KubeJson {
 
 /** @throws ApiError 422 with a cause per wrong field */
 export function validateObject(kind: ResourceKind, object: KubeJson, old: StoredObject | undefined): void {
-  const causes: FieldCause[] = [...validateLabels(object)];
-  if (old === undefined) causes.push(...validateName(object.metadata?.name ?? "", kind.nameRule));
-  else causes.push(...newFinalizersWhileDeleting(object, old));
-  causes.push(...(kind.validate?.(object, old) ?? []));
-  if (kind.schema !== undefined) causes.push(...validate(kind.schema, object, old));
-  if (causes.length > 0) throw invalid(kind, object.metadata?.name ?? object.metadata?.generateName ?? "", causes);
+  const name = object.metadata?.name ?? "";
+  const causes: FieldCause[] = [
+    ...validateLabels(object),
+    ...(old === undefined ? validateName(name, kind.nameRule) : newFinalizersWhileDeleting(object, old)),
+    ...(kind.validate?.(object, old) ?? []),
+    ...(kind.schema === undefined ? [] : validate(kind.schema, object, old)),
+  ];
+  if (causes.length > 0) throw invalid(kind, name, causes);
 }
 
 function newFinalizersWhileDeleting(object: KubeJson, old: StoredObject): FieldCause[] {
@@ -95,14 +97,13 @@ export function mergeMain(kind: ResourceKind, wanted: KubeJson, old: StoredObjec
 export function mergeStatus(kind: ResourceKind, wanted: KubeJson, old: StoredObject): KubeJson {
   keepSystemMetadata(kind, wanted, old);
   const { labels, annotations, finalizers } = wanted.metadata ?? {};
-  const { labels: _l, annotations: _a, finalizers: _f, ...rest } = old.metadata;
   const taken = {
-    ...rest,
+    ...without(old.metadata, "labels", "annotations", "finalizers"),
     ...(labels === undefined ? {} : { labels }),
     ...(annotations === undefined ? {} : { annotations }),
     ...(finalizers === undefined ? {} : { finalizers }),
   };
-  const { status: _s, ...unchanged } = old;
+  const unchanged = without(old, "status");
   const status = wanted["status"] === undefined ? {} : { status: wanted["status"] };
   return { ...unchanged, ...status, metadata: kind.isCustom ? { ...old.metadata } : taken };
 }

@@ -1,5 +1,5 @@
 import type { AdmissionAttributes, WebhookAdmission } from "./admission.ts";
-import { cloneJson, type KubeJson, type StoredObject } from "./kube-json.ts";
+import { cloneJson, without, type KubeJson, type KubeMeta, type StoredObject } from "./kube-json.ts";
 import { presentAs, type KindRegistry, type ResourceKind } from "./kinds.ts";
 import { isSameContent, setNamespace, toGeneratedName, toTimestamp, toUid, withIdentity } from "./metadata.ts";
 import type { UserInfo } from "./request.ts";
@@ -110,19 +110,21 @@ export class Writer {
     const given = object.metadata ?? {};
     if ((given.resourceVersion ?? "") !== "")
       throw badRequest("resourceVersion should not be set on objects to be created");
-    const { managedFields, deletionTimestamp: _d, deletionGracePeriodSeconds: _g, ...metadata } = given;
-    delete metadata.resourceVersion;
-    delete metadata["selfLink"];
-    if ((metadata.name ?? "") === "" && (metadata.generateName ?? "") !== "") {
-      metadata.name = toGeneratedName(metadata.generateName ?? "", this.#deps.random);
-    }
-    metadata.uid = toUid(this.#deps.random);
-    metadata.creationTimestamp = toTimestamp(this.#deps.nowMs());
-    if (kind.hasGeneration) metadata.generation = 1;
-    else delete metadata.generation;
-    if (keepsManagedFields && managedFields !== undefined) metadata["managedFields"] = managedFields;
+    const owned = keepsManagedFields ? clientsMayNotSet.filter((name) => name !== "managedFields") : clientsMayNotSet;
+    const metadata = {
+      ...without(given, ...owned),
+      name: this.#nameOf(given),
+      uid: toUid(this.#deps.random),
+      creationTimestamp: toTimestamp(this.#deps.nowMs()),
+      ...(kind.hasGeneration ? { generation: 1 } : {}),
+    };
     if (kind.hasStatus && !kind.statusOnCreate) delete object["status"];
     return { ...object, metadata };
+  }
+
+  /** The given name, or one made from generateName, or "" for validation to refuse. */
+  #nameOf({ name = "", generateName = "" }: KubeMeta): string {
+    return name === "" && generateName !== "" ? toGeneratedName(generateName, this.#deps.random) : name;
   }
 
   #requireNamespace(context: WriteContext, name: string): void {
@@ -177,14 +179,10 @@ export class Writer {
     const version = object.metadata?.resourceVersion ?? "";
     if (version !== "" && version !== current.metadata.resourceVersion)
       throw conflict(kind, context.name, staleMessage);
-    const applied = object.metadata?.managedFields;
     const decoded = rules.decode(kind, object, context.fieldValidation, context.warnings);
-    const merged =
-      change.part === "status" ? rules.mergeStatus(kind, decoded, current) : rules.mergeMain(kind, decoded, current);
-    if (change.tracksFields === true && applied !== undefined && merged.metadata !== undefined) {
-      merged.metadata.managedFields = applied;
-    }
-    return merged;
+    const managedFields = change.tracksFields === true ? decoded.metadata?.managedFields : undefined;
+    const merge = change.part === "status" ? rules.mergeStatus : rules.mergeMain;
+    return withManagedFields(merge(kind, decoded, current), managedFields);
   }
 
   /**
@@ -213,10 +211,7 @@ export class Writer {
     const decoded = rules.decode(context.kind, object, "Ignore", []);
     if (old === undefined || context.subresource !== "") return decoded;
     const managedFields = decoded.metadata?.managedFields;
-    const merged = rules.mergeMain(context.kind, decoded, old);
-    // An apply brought its own, which must not be lost.
-    if (merged.metadata !== undefined && managedFields !== undefined) merged.metadata.managedFields = managedFields;
-    return merged;
+    return withManagedFields(rules.mergeMain(context.kind, decoded, old), managedFields);
   }
 
   #track(
@@ -231,7 +226,7 @@ export class Writer {
       ...(subresource === "" ? {} : { subresource }),
       nowIso,
       ...(kind.schema === undefined ? {} : { schema: kind.schema }),
-    }) as KubeJson;
+    });
   }
 
   /** Stores a change, or removes the object when the change took away the last thing that held it. */
@@ -247,6 +242,16 @@ export class Writer {
   }
 }
 
+/** Metadata of a new object that is the server's alone. */
+const clientsMayNotSet: readonly string[] = [
+  "managedFields",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "resourceVersion",
+  "generation",
+  "selfLink",
+];
+
 const seedContext = {
   namespace: "",
   name: "",
@@ -256,6 +261,11 @@ const seedContext = {
   dryRun: false,
   fieldValidation: "Ignore",
 } as const;
+
+/** An apply brings its own, which the merge with the old object must not lose. */
+function withManagedFields(object: KubeJson, managedFields: KubeMeta["managedFields"]): KubeJson {
+  return managedFields === undefined ? object : { ...object, metadata: { ...object.metadata, managedFields } };
+}
 
 /** What admission is told of a write. */
 export function toAttributes(
