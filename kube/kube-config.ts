@@ -1,7 +1,9 @@
 /** Where the API server is and how this process proves who it is. The only file that imports @kubernetes/client-node. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { RequestOptions } from "node:https";
-import type { KubeConfig } from "@kubernetes/client-node";
+import { dirname, resolve } from "node:path";
+import type { KubeConfig, User } from "@kubernetes/client-node";
+import { parse } from "yaml";
 import { TerminalError } from "../runtime/errors.ts";
 
 /** Which configuration to read. */
@@ -87,6 +89,23 @@ function load(config: KubeConfig, source: KubeConfigSource): void {
   if (!existsSync(source.path)) throw new Error("the file does not exist");
   config.loadFromFile(source.path);
   if (source.context !== undefined) config.setCurrentContext(source.context);
+  config.users = config.users.map((user) => withTokenFile(user, tokenFileOf(source.path, user.name)));
+}
+
+/** client-node overlooks `tokenFile` of a kubeconfig's user; its provider of that name re-reads the file every minute. */
+function withTokenFile(user: User, tokenFile: string | undefined): User {
+  if (tokenFile === undefined || user.token !== undefined) return user;
+  return { ...user, authProvider: { name: "tokenFile", config: { tokenFile } } };
+}
+
+/** Relative paths count from the kubeconfig's folder, as everywhere in it. */
+function tokenFileOf(path: string, userName: string): string | undefined {
+  const raw = parse(readFileSync(path, "utf8")) as {
+    readonly users?:
+      readonly { readonly name?: string; readonly user?: { readonly tokenFile?: string } | null }[] | null;
+  };
+  const tokenFile = raw.users?.find(({ name }) => name === userName)?.user?.tokenFile;
+  return tokenFile === undefined ? undefined : resolve(dirname(path), tokenFile);
 }
 
 async function readAccess(config: KubeConfig): Promise<Access> {

@@ -245,6 +245,21 @@ describe("requests", () => {
     expect((await transport.request(pods, never)).status).toBe(200);
   });
 
+  it("take the token of a token file beside the kubeconfig", async () => {
+    const seen: (string | undefined)[] = [];
+    const { transport } = await plain(
+      (request, response) => {
+        seen.push(request.headers.authorization);
+        json(response, 200, {});
+      },
+      {},
+      { tokenFile: "token" },
+    );
+    await writeFile(join(folder, "token"), "from-file\n");
+    await transport.request(pods, never);
+    expect(seen).toEqual(["Bearer from-file"]);
+  });
+
   it("are limited per kind, leases excepted, and are observed", async () => {
     const observed: RequestObservation[] = [];
     const options = { qps: 20, burst: 1, onRequest: (observation: RequestObservation) => observed.push(observation) };
