@@ -10,7 +10,7 @@ export function toTagSet(tags: ReadonlyMap<string, string>): Answer {
 }
 
 /** `2026-11-20T01:00:00Z`: RFC 3339 without fractions. */
-export function toTimestamp(epochMs: number): string {
+function toTimestamp(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 19)}Z`;
 }
 

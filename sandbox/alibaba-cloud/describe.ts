@@ -11,19 +11,29 @@ export const describeNetworkInterfaces: Action = (call) => {
   if (ids.length > 100) throw invalidParameter("NetworkInterfaceId", "expected at most 100");
   const matches = toEniFilter(call.parameters);
   const page = readPage(call.parameters, { least: 10, most: 500 });
-  const found = ids.length > 0 ? seenByIds(call, ids) : seenByScan(call);
-  const rows: SimulatedEni[] = [];
-  let total = 0;
-  for (const eni of found) {
-    if (!matches(eni)) continue;
-    if (total >= page.start && rows.length < page.size && eni.sequence > page.afterSequence) rows.push(eni);
-    total++;
-  }
+  const found = ids.length > 0 ? seenByIds(call, ids) : seenByScan(call, page.afterSequence);
+  const { rows, total } = cutPage(found, matches, page);
   return {
     ...page.toAnswer(total, rows.length, rows.at(-1)?.sequence ?? 0),
     NetworkInterfaceSets: { NetworkInterfaceSet: rows.map((eni) => toEniAnswer(eni)) },
   };
 };
+
+function cutPage(
+  found: Iterable<SimulatedEni>,
+  matches: (eni: SimulatedEni) => boolean,
+  page: Page,
+): { readonly rows: readonly SimulatedEni[]; readonly total: number } {
+  const rows: SimulatedEni[] = [];
+  let total = 0;
+  for (const eni of found) {
+    if (eni.sequence <= page.afterSequence || !matches(eni)) continue;
+    if (total >= page.start && rows.length < page.size) rows.push(eni);
+    total++;
+    if (!page.hasTotal && rows.length === page.size) break;
+  }
+  return { rows, total };
+}
 
 function* seenByIds(call: ActionCall, ids: readonly string[]): Generator<SimulatedEni> {
   const enis = [...new Set(ids)].map((id) => call.world.enis.seen(id, call.readDelayMs));
@@ -31,9 +41,9 @@ function* seenByIds(call: ActionCall, ids: readonly string[]): Generator<Simulat
   yield* existing.sort((left, right) => left.sequence - right.sequence);
 }
 
-function* seenByScan(call: ActionCall): Generator<SimulatedEni> {
+function* seenByScan(call: ActionCall, afterSequence: number): Generator<SimulatedEni> {
   const instanceId = call.parameters.text("InstanceId");
-  const enis = call.world.enis.allSeen(call.readDelayMs, instanceId);
+  const enis = call.world.enis.allSeen(call.readDelayMs, instanceId, afterSequence);
   // Of one machine they come in the order of attachment; pages need the order of creation.
   if (instanceId === undefined) yield* enis;
   else yield* [...enis].sort((left, right) => left.sequence - right.sequence);
@@ -203,6 +213,8 @@ interface Page {
   /** Rows to leave out by token: up to this sequence number (interfaces) or position (instances). */
   readonly afterSequence: number;
   readonly size: number;
+  /** With tokens TotalCount is meaningless (the SDK's comment); then it is 0, so that nobody counts on it. */
+  readonly hasTotal: boolean;
   toAnswer(total: number, rows: number, lastSequence: number): Answer;
 }
 
@@ -215,11 +227,11 @@ function readPage(parameters: Parameters, bounds: { readonly least: number; read
   const usesToken = maxResults !== undefined || parameters.text("NextToken") !== undefined;
   if (usesToken) {
     const size = Math.min(bounds.most, Math.max(bounds.least, maxResults ?? 10));
-    const toAnswer = (total: number, rows: number, lastSequence: number): Answer => ({
-      TotalCount: total,
+    const toAnswer = (_total: number, rows: number, lastSequence: number): Answer => ({
+      TotalCount: 0,
       NextToken: rows === size ? toToken(lastSequence) : "",
     });
-    return { start: 0, afterSequence: readToken(parameters), size, toAnswer };
+    return { start: 0, afterSequence: readToken(parameters), size, hasTotal: false, toAnswer };
   }
   const size = parameters.count("PageSize", { min: 1, max: bounds.most }) ?? 10;
   const number = parameters.count("PageNumber", { min: 1, max: 1_000_000 }) ?? 1;
@@ -229,7 +241,7 @@ function readPage(parameters: Parameters, bounds: { readonly least: number; read
     PageSize: size,
     NextToken: "",
   });
-  return { start: (number - 1) * size, afterSequence: 0, size, toAnswer };
+  return { start: (number - 1) * size, afterSequence: 0, size, hasTotal: true, toAnswer };
 }
 
 const toToken = (position: number): string => Buffer.from(`after:${position}`).toString("base64url");

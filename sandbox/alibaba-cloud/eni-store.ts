@@ -12,6 +12,7 @@ interface Entry {
   /** Oldest first, never empty; the last is the truth. */
   versions: Version[];
   readonly timings: EniTimings;
+  readonly sequence: number;
 }
 
 /**
@@ -58,19 +59,27 @@ export class EniStore {
     return entry === undefined ? undefined : this.#at(entry, delayMs);
   }
 
-  /** All that a read that lags by `delayMs` sees, in order of creation; of one instance when it is given. */
-  *allSeen(delayMs: number, instanceId?: string): Generator<SimulatedEni> {
+  /**
+   * All that a read that lags by `delayMs` sees, in order of creation; of one instance, in the order of attachment.
+   * `afterSequence` spares the reading of what a page leaves out.
+   */
+  *allSeen(delayMs: number, instanceId?: string, afterSequence = 0): Generator<SimulatedEni> {
     this.#forget();
     if (instanceId !== undefined && delayMs === 0) {
-      for (const eniId of this.#byInstance.get(instanceId) ?? []) {
-        const eni = this.find(eniId);
-        if (eni !== undefined) yield eni;
-      }
+      yield* this.#ofInstance(instanceId);
       return;
     }
     for (const entry of this.#entries.values()) {
+      if (entry.sequence <= afterSequence) continue;
       const eni = this.#at(entry, delayMs);
       if (eni !== undefined && (instanceId === undefined || eni.instanceId === instanceId)) yield eni;
+    }
+  }
+
+  *#ofInstance(instanceId: string): Generator<SimulatedEni> {
+    for (const eniId of this.#byInstance.get(instanceId) ?? []) {
+      const eni = this.find(eniId);
+      if (eni !== undefined) yield eni;
     }
   }
 
@@ -79,7 +88,7 @@ export class EniStore {
     this.#index(entry?.versions.at(-1)?.eni, eni);
     if (entry === undefined) {
       const versions: Version[] = this.#retainMs > 0 ? [{ sinceMs: -Infinity, eni: undefined }] : [];
-      this.#entries.set(eni.eniId, { versions, timings: {} });
+      this.#entries.set(eni.eniId, { versions, timings: {}, sequence: eni.sequence });
       this.#size++;
     }
     this.#append(eni.eniId, eni);

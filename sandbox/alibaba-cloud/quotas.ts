@@ -25,8 +25,4 @@ export class Quotas {
     this.#used.set(api, { minute, calls: calls + 1 });
     return true;
   }
-
-  limit(api: Api): number {
-    return this.#limits[api];
-  }
 }

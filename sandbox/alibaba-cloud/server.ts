@@ -91,7 +91,7 @@ function respond(response: ServerResponse, outcome: Outcome): void {
 }
 
 /** What a proxy in front of the cloud answers when the cloud does not. */
-export const proxyPage =
+const proxyPage =
   "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>502 Bad Gateway</body>\r\n</html>\r\n";
 
 function send(response: ServerResponse, status: number, type: string, text: string): void {

@@ -216,7 +216,7 @@ export class World {
 const shortWaitMs = 5_000;
 
 /** Deleted interfaces that the report still lists, so that a long run does not grow without end. */
-export const keptDeletions = 50_000;
+const keptDeletions = 50_000;
 
 /** @throws Refusal InvalidOperation.Ipv6NotSupport when the vSwitch has no IPv6 block. Source: cloud-api §C3. */
 export function ipv6Of(vSwitch: VSwitch): Ipv6Pool {
