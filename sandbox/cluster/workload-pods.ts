@@ -92,13 +92,15 @@ export function hashOf(template: unknown): string {
   return [...digest.subarray(0, 10)].map((byte) => letters[byte % letters.length]).join("");
 }
 
+/** Without null and empty objects: clients differ in what they spell out, and `rollout undo` must find its revision. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isRecord(value)) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, each]) => [key, sorted(each)]),
+      .map(([key, each]) => [key, sorted(each)] as const)
+      .filter(([, each]) => each !== null && each !== undefined && !isEmptyObject(each))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
   );
 }
 
@@ -124,6 +126,10 @@ export async function runAll<T>(items: readonly T[], run: (item: T) => Promise<v
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   if (failures.length > 0) throw failures[0];
+}
+
+function isEmptyObject(value: unknown): boolean {
+  return isRecord(value) && Object.keys(value).length === 0;
 }
 
 /** True when every field of `wanted` is in `actual` with the same value, so that writing it would change nothing. */
