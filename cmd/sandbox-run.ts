@@ -1,0 +1,286 @@
+/** One measured run of the sandbox: a burst of pods up and down, then fixed addresses over a restart, then the leftovers. */
+import { readFileSync } from "node:fs";
+import { systemClock } from "../runtime/clock.ts";
+import type { Transport } from "../runtime/transport.ts";
+import { apply, remove, type Manifest } from "../sandbox/apply.ts";
+import type { BindWatch, PodStory } from "../sandbox/bind-watch.ts";
+import {
+  callsBetween,
+  distributionOf,
+  interfacesOf,
+  ownMsOf,
+  throttledIn,
+  type BoundLine,
+  type Distribution,
+} from "../sandbox/figures.ts";
+import { landscape } from "../sandbox/landscape.ts";
+import type { Sandbox } from "./sandbox-world.ts";
+
+/** The last line of `npm start -- --json --exit`; each field is explained in README.md. */
+export interface RunResult {
+  readonly pods: number;
+  readonly bound: number;
+  readonly seconds: number;
+  readonly bindSeconds: Distribution;
+  readonly ownMs: { readonly p50: number; readonly p99: number };
+  readonly calls: Readonly<Record<string, number>>;
+  readonly callsPerPod: number;
+  readonly refusals: number;
+  readonly peakInFlight: number;
+  readonly releaseSeconds: number;
+  readonly fixedIpKept: boolean;
+  readonly leakedInterfaces: number;
+  readonly leaderKills: number;
+  readonly startToFirstBindSeconds: number;
+  readonly controlplaneRssMiB: number;
+}
+
+export interface RunOptions {
+  readonly pods: number;
+  /** Kill the leader (SIGKILL) once half of the pods are bound. */
+  readonly killLeader: boolean;
+  readonly watch: BindWatch;
+  /** Log lines of finished binds, by `namespace/name`. */
+  readonly boundLines: ReadonlyMap<string, BoundLine>;
+  /** Epoch milliseconds at which the first controlplane process was started. */
+  readonly startedAtMs: number;
+  readonly say: (text: string) => void;
+}
+
+const burstNamespace = "burst";
+const fixedNamespace = "fixed-run";
+const fixedReplicas = 3;
+
+export async function measure(sandbox: Sandbox, options: RunOptions): Promise<RunResult> {
+  const { watch, pods, say, boundLines } = options;
+  const { transport, cloud } = sandbox;
+  await applyPlanes(transport);
+  cloud.resetPeaks();
+  const before = cloud.report();
+  say(`creating ${pods} pods`);
+  const burst = () => watch.stories().filter(({ key }) => key.startsWith(`${burstNamespace}/`));
+  await createPods(transport, pods);
+  const leaderKills = await survive(sandbox, options, burst);
+  const stories = burst();
+  const bound = stories.filter(({ boundAtMs }) => boundAtMs !== undefined);
+  const firstAtMs = Math.min(...stories.map(({ createdAtMs }) => createdAtMs));
+  const lastAtMs = Math.max(firstAtMs, ...bound.map(({ boundAtMs = 0 }) => boundAtMs));
+  const up = cloud.report();
+  say(`${bound.length} of ${pods} bound in ${((lastAtMs - firstAtMs) / 1_000).toFixed(1)} s; deleting them`);
+  const releaseStartMs = systemClock.now();
+  await remove(transport, `/api/v1/namespaces/${burstNamespace}/pods`);
+  const releaseLimitMs = 90_000 + pods * 300;
+  await until(() => interfacesOf(cloud.report(), landscape.clusterId).length === 0, releaseLimitMs);
+  const releaseSeconds = (systemClock.now() - releaseStartMs) / 1_000;
+  const calls = callsBetween(before, cloud.report());
+  const eniById = new Map(up.enis.map((eni) => [eni.eniId, eni]));
+  const ownMs = distributionOf(bound.flatMap((story) => ownMsOf(story, boundLines.get(story.key), eniById) ?? []));
+  const controlplaneRssMiB = peakRssMiB(sandbox);
+  say(`released in ${releaseSeconds.toFixed(1)} s; checking fixed addresses over a restart`);
+  const fixedIpKept = await checkFixedAddresses(sandbox, watch);
+  const leakedInterfaces = await countLeaks(sandbox);
+  return {
+    pods,
+    bound: bound.length,
+    seconds: rounded((lastAtMs - firstAtMs) / 1_000),
+    bindSeconds: distributionOf(bound.map(({ createdAtMs, boundAtMs = 0 }) => (boundAtMs - createdAtMs) / 1_000)),
+    ownMs: { p50: Math.round(ownMs.p50), p99: Math.round(ownMs.p99) },
+    calls,
+    callsPerPod: rounded(Object.values(calls).reduce((sum, count) => sum + count, 0) / Math.max(1, pods)),
+    refusals: throttledIn(cloud.report()),
+    peakInFlight: up.peakAllocating,
+    releaseSeconds: rounded(releaseSeconds),
+    fixedIpKept,
+    leakedInterfaces,
+    leaderKills,
+    startToFirstBindSeconds: rounded((firstBindAtMs(watch) - options.startedAtMs) / 1_000),
+    controlplaneRssMiB,
+  };
+}
+
+/** True when everything bound, nothing leaked, and fixed addresses were kept. */
+export function isGood(result: RunResult): boolean {
+  return result.bound === result.pods && result.leakedInterfaces === 0 && result.fixedIpKept;
+}
+
+async function applyPlanes(transport: Transport): Promise<void> {
+  const plane = (name: string, allocationType: object): Manifest & Record<string, unknown> => ({
+    apiVersion: "network.alibabacloud.com/v1beta1",
+    kind: "PodNetworking",
+    metadata: { name },
+    spec: {
+      allocationType,
+      selector: { podSelector: { matchLabels: { plane: name } } },
+      securityGroupIDs: [landscape.securityGroupId],
+      vSwitchOptions: ["vsw-hz-h-1", "vsw-hz-i-1", "vsw-hz-h-2"],
+    },
+  });
+  const planes = [
+    plane(burstNamespace, { type: "Elastic" }),
+    plane(fixedNamespace, { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "10m" }),
+  ];
+  for (const name of [burstNamespace, fixedNamespace]) {
+    await apply(transport, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  }
+  for (const manifest of planes) await apply(transport, manifest);
+  for (const { metadata } of planes) {
+    const path = `/apis/network.alibabacloud.com/v1beta1/podnetworkings/${metadata.name}`;
+    const isReady = async () => statusOf((await get(transport, path)).body) === "Ready";
+    if (!(await until(isReady, 30_000))) throw new Error(`PodNetworking ${metadata.name} did not become Ready in 30 s`);
+  }
+}
+
+async function createPods(transport: Transport, count: number): Promise<void> {
+  const path = `/api/v1/namespaces/${burstNamespace}/pods`;
+  await Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const name = `pod-${String(index).padStart(5, "0")}`;
+      const body = {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name, labels: { plane: burstNamespace } },
+        spec: { containers: [{ name: "main", image: "sandbox/pause", resources: { requests: { cpu: "10m" } } }] },
+      };
+      const { status, body: answer } = await transport.request({ method: "POST", path, body }, never);
+      if (status !== 201) throw new Error(`pod ${name} was refused: HTTP ${status} ${JSON.stringify(answer)}`);
+    }),
+  );
+}
+
+/** Waits until all are bound, and kills the leader on the way when that is asked for. Returns how often it was killed. */
+async function survive(
+  sandbox: Sandbox,
+  { pods, killLeader }: RunOptions,
+  burst: () => readonly PodStory[],
+): Promise<number> {
+  const boundCount = () => burst().filter(({ boundAtMs }) => boundAtMs !== undefined).length;
+  const limitMs = 120_000 + pods * 300;
+  if (!killLeader) {
+    await until(() => boundCount() === pods, limitMs);
+    return 0;
+  }
+  await until(() => boundCount() >= pods / 2, limitMs);
+  const index = await leaderIndex(sandbox);
+  const victim = sandbox.replicas[index];
+  if (victim === undefined) throw new Error("no replica holds the lease");
+  victim.process.kill("SIGKILL");
+  await victim.process.ended;
+  await sandbox.restart(index);
+  await until(() => boundCount() === pods, limitMs);
+  return 1;
+}
+
+async function leaderIndex(sandbox: Sandbox): Promise<number> {
+  const path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/terway-controlplane";
+  const { body } = await get(sandbox.transport, path);
+  const holder = JSON.stringify(body);
+  return sandbox.replicas.findIndex(({ process }) => holder.includes(`"holderIdentity":"${process.name}_`));
+}
+
+/** Pods of a StatefulSet get their addresses again after they and the controlplane were killed. */
+async function checkFixedAddresses(sandbox: Sandbox, watch: BindWatch): Promise<boolean> {
+  const { transport } = sandbox;
+  const running = () =>
+    watch
+      .stories()
+      .filter((story) => story.key.startsWith(`${fixedNamespace}/`) && !story.isGone && story.ipv4 !== undefined);
+  await apply(transport, statefulSet());
+  if (!(await until(() => running().length === fixedReplicas, 60_000))) return false;
+  const before = addressesOf(running());
+  const beforeUids = new Set(running().map(({ uid }) => uid));
+  await remove(transport, `/api/v1/namespaces/${fixedNamespace}/pods`);
+  const index = await leaderIndex(sandbox);
+  sandbox.replicas[index]?.process.kill("SIGKILL");
+  await sandbox.replicas[index]?.process.ended;
+  await sandbox.restart(index);
+  const isBack = await until(
+    () => running().length === fixedReplicas && !running().some(({ uid }) => beforeUids.has(uid)),
+    90_000,
+  );
+  const after = addressesOf(running());
+  return isBack && [...before].every(([key, ipv4]) => after.get(key) === ipv4);
+}
+
+function addressesOf(stories: readonly PodStory[]): Map<string, string> {
+  return new Map(stories.map(({ key, ipv4 = "" }) => [key, ipv4]));
+}
+
+function statefulSet(): Manifest & Record<string, unknown> {
+  const labels = { plane: fixedNamespace };
+  return {
+    apiVersion: "apps/v1",
+    kind: "StatefulSet",
+    metadata: { name: "db", namespace: fixedNamespace },
+    spec: {
+      serviceName: "db",
+      replicas: fixedReplicas,
+      podManagementPolicy: "Parallel",
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: { terminationGracePeriodSeconds: 1, containers: [{ name: "main", image: "sandbox/pause" }] },
+      },
+    },
+  };
+}
+
+/** Deletes what keeps addresses on purpose, and counts what is still there a minute later. */
+async function countLeaks(sandbox: Sandbox): Promise<number> {
+  const { transport, cloud } = sandbox;
+  await remove(transport, `/apis/apps/v1/namespaces/${fixedNamespace}/statefulsets/db`);
+  const podsPath = `/api/v1/namespaces/${fixedNamespace}/pods`;
+  const podsAreGone = async () => itemsOf((await get(transport, podsPath)).body) === 0;
+  await until(podsAreGone, 30_000);
+  await remove(transport, `/apis/network.alibabacloud.com/v1beta1/namespaces/${fixedNamespace}/podenis`);
+  const left = () => interfacesOf(cloud.report(), landscape.clusterId).length;
+  await until(() => left() === 0, 60_000);
+  return left();
+}
+
+function firstBindAtMs(watch: BindWatch): number {
+  return Math.min(...watch.stories().flatMap(({ boundAtMs }) => boundAtMs ?? []));
+}
+
+/** Highest resident memory that any replica reached, MiB; 0 where /proc does not say. */
+function peakRssMiB(sandbox: Sandbox): number {
+  const peaks = sandbox.replicas.map(({ process }) => {
+    try {
+      const status = readFileSync(`/proc/${process.pid}/status`, "utf8");
+      return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1_024;
+    } catch {
+      return 0;
+    }
+  });
+  return Math.round(Math.max(0, ...peaks));
+}
+
+const never = new AbortController().signal;
+
+function get(transport: Transport, path: string): Promise<{ readonly status: number; readonly body: unknown }> {
+  return transport.request({ method: "GET", path }, never);
+}
+
+function statusOf(body: unknown): unknown {
+  if (typeof body !== "object" || body === null || !("status" in body)) return undefined;
+  const { status } = body;
+  return typeof status === "object" && status !== null && "status" in status ? status.status : undefined;
+}
+
+function itemsOf(body: unknown): number {
+  const items = typeof body === "object" && body !== null && "items" in body ? body.items : [];
+  return Array.isArray(items) ? items.length : 0;
+}
+
+/** True once `condition` holds, false after `limitMs`. */
+async function until(condition: () => boolean | Promise<boolean>, limitMs: number): Promise<boolean> {
+  const endMs = systemClock.monotonic() + limitMs;
+  while (!(await condition())) {
+    if (systemClock.monotonic() > endMs) return false;
+    await systemClock.sleep(50);
+  }
+  return true;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}

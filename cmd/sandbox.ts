@@ -1,0 +1,115 @@
+/** `npm start`: the whole system on this machine, to watch or to measure. */
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import { systemClock } from "../runtime/clock.ts";
+import { createLogger } from "../runtime/log.ts";
+import { parseFaults, type FaultRule } from "../sandbox/alibaba-cloud/index.ts";
+import { BindWatch } from "../sandbox/bind-watch.ts";
+import { Cache } from "../sandbox/cluster/cache.ts";
+import { resources, type Pod, type PodEni } from "../sandbox/cluster/kinds.ts";
+import { toBoundLine, type BoundLine } from "../sandbox/figures.ts";
+import { show } from "./sandbox-show.ts";
+import { isGood, measure } from "./sandbox-run.ts";
+import { startSandbox, type Sandbox } from "./sandbox-world.ts";
+
+interface Options {
+  readonly nodes: number;
+  readonly pods: number;
+  readonly replicas: number;
+  readonly seed: string;
+  readonly faults?: string;
+  readonly killLeader?: true;
+  readonly json?: true;
+  readonly exit?: true;
+}
+
+const directory = join(import.meta.dirname, "..", ".sandbox");
+
+function parseOptions(): Options {
+  const command = new Command("npm start --")
+    .description("Runs the controlplane against an embedded Kubernetes cluster and a simulated cloud.")
+    .option("--nodes <n>", "machines in the cluster", parseCount, 20)
+    .option("--pods <n>", "pods that get interfaces of their own", parseCount, 200)
+    .option("--replicas <n>", "controlplane processes", parseCount, 1)
+    .option("--seed <text>", "seed of latencies, names and faults", "1")
+    .option("--faults <file>", "scenario of cloud faults (sandbox/alibaba-cloud/README.md)")
+    .option("--kill-leader", "kill the leading controlplane process when half of the pods are bound")
+    .option("--json", "print the figures of a measured run as one JSON object on the last line")
+    .option("--exit", "run once, measure, and end with status 0 only if all went well")
+    .showHelpAfterError();
+  return command.parse().opts<Options>();
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("must be a whole number from 1.");
+  return count;
+}
+
+function readFaults(path: string | undefined): readonly FaultRule[] {
+  return path === undefined ? [] : parseFaults(readFileSync(path, "utf8"), path);
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions();
+  const faults = readFaults(options.faults);
+  rmSync(directory, { recursive: true, force: true });
+  const boundLines = new Map<string, BoundLine>();
+  const startedAtMs = systemClock.now();
+  const sandbox = await startSandbox({
+    ...options,
+    faults,
+    directory,
+    onLogLine: (_, line) => {
+      const bound = toBoundLine(line);
+      if (bound !== undefined) boundLines.set(`${bound.namespace}/${bound.name}`, bound);
+    },
+  });
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
+  try {
+    const watch = startWatch(sandbox, stop.signal);
+    await sandbox.ready(30_000);
+    if (options.exit !== true) {
+      await show(sandbox, { ...options, watch, signal: stop.signal });
+      return 0;
+    }
+    const say = (text: string): void => void process.stderr.write(`${text}\n`);
+    const result = await measure(sandbox, {
+      pods: options.pods,
+      killLeader: options.killLeader === true,
+      watch,
+      boundLines,
+      startedAtMs,
+      say,
+    });
+    process.stdout.write(`${options.json === true ? JSON.stringify(result) : JSON.stringify(result, undefined, 2)}\n`);
+    return isGood(result) ? 0 : 1;
+  } finally {
+    stop.abort();
+    await sandbox.stop();
+  }
+}
+
+function startWatch(sandbox: Sandbox, signal: AbortSignal): BindWatch {
+  const common = {
+    transport: sandbox.transport,
+    clock: systemClock,
+    random: Math.random,
+    log: createLogger({ level: "error" }),
+  };
+  const pods = new Cache<Pod>({ ...common, resource: resources.pods });
+  const podEnis = new Cache<PodEni>({ ...common, resource: resources.podEnis });
+  const watch = new BindWatch(pods, podEnis, () => systemClock.now());
+  void pods.run(signal);
+  void podEnis.run(signal);
+  return watch;
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
