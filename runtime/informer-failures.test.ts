@@ -147,6 +147,20 @@ describe("Informer: failures (each ended or blinded the official client's inform
     expect(server.watch.query.get("resourceVersion")).toBe("20");
   });
 
+  it("lists at once after 410 that ends an outage, whatever the back-off has grown to", async () => {
+    const { server } = await anInformer(
+      (scripted) => (scripted.onWatch = (watch) => watch.break(new Error("refused"))),
+    );
+    await timers.tickAsync(5_000);
+    server.onWatch = (watch) => {
+      if (watch.query.get("resourceVersion") === "1") watch.end(answer(410));
+    };
+    server.onList = () => aList([], 50);
+    await timers.tickAsync(30_000);
+    expect(server.lists).toHaveLength(2);
+    expect(server.lists[1]!.atMs - server.watches.at(-2)!.atMs).toBeLessThan(5);
+  });
+
   it("does not loop hot when every watch answers 410", async () => {
     const { server } = await anInformer((scripted) => (scripted.onWatch = (watch) => watch.end(answer(410))));
     await timers.tickAsync(60_000);

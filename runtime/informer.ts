@@ -72,6 +72,8 @@ export class Informer<T extends KubeObject> {
   #hasSynced = false;
   #started = false;
   #lastError: string | undefined;
+  /** One recovery without delay was made since the last healthy watch; the next one waits, or it would be a loop. */
+  #hurried = false;
   /** Set after the server lost a continue token: such a collection is listed in one piece. */
   #unpaged = false;
 
@@ -153,7 +155,8 @@ export class Informer<T extends KubeObject> {
   async #recover(outcome: Outcome & { failure: string }, signal: AbortSignal): Promise<void> {
     this.#lastError = outcome.failure;
     this.#options.metrics?.informerErrors.inc({ informer: this.name });
-    const soon = outcome.soon === true && this.#backoff.attempts === 0;
+    const soon = outcome.soon === true && !this.#hurried;
+    this.#hurried ||= soon;
     const grown = this.#backoff.next();
     const delayMs = Math.max(soon ? 0 : grown, outcome.retryAfterMs ?? 0);
     const level = this.#backoff.attempts > 1 ? "warn" : "info";
@@ -240,11 +243,14 @@ export class Informer<T extends KubeObject> {
   /** A watch that ends at once, again and again, is a failure even when the server says that all is well. */
   #judge(outcome: Outcome, livedMs: number): Outcome {
     const healthy = livedMs >= healthyMs;
-    if (healthy) this.#backoff.reset();
+    if (healthy) {
+      this.#backoff.reset();
+      this.#hurried = false;
+    }
     if (outcome.failure === undefined) {
       return healthy ? outcome : { next: "watch", failure: "watch: the server ended the stream at once" };
     }
-    return { ...outcome, soon: healthy && outcome.soon === true };
+    return outcome;
   }
 
   /** Returns how the watch must end because of this event, or undefined to go on. */
