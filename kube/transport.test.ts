@@ -245,6 +245,12 @@ describe("requests", () => {
     expect((await transport.request(pods, never)).status).toBe(200);
   });
 
+  it("end in time when the credential plugin hangs", async () => {
+    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "sleep", args: ["0.5"] };
+    const { transport } = await plain((_, response) => json(response, 200, {}), { timeoutMs: 50 }, { exec });
+    await expect(transport.request(pods, never)).rejects.toMatchObject({ reason: "APIServerTimeout" });
+  });
+
   it("take the token of a token file beside the kubeconfig", async () => {
     const seen: (string | undefined)[] = [];
     const { transport } = await plain(

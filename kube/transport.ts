@@ -1,6 +1,6 @@
 /** Speaks HTTPS with the API server: one connection pool, a limit per kind, time-outs, decoding, watches as lines. */
 import { Agent, ProxyAgent, type Dispatcher } from "undici";
-import { abortError, withTimeout } from "../runtime/clock.ts";
+import { abortError } from "../runtime/clock.ts";
 import { OperatorError, TransientError } from "../runtime/errors.ts";
 import type { Clock } from "../runtime/ports.ts";
 import type { Transport, TransportRequest, TransportResponse } from "../runtime/transport.ts";
@@ -96,7 +96,7 @@ class HttpTransport implements KubeTransport {
     if (response.status !== 401) return response;
     // A token that was replaced a moment ago. The server did nothing, so one repetition is safe for every method.
     const before = this.#session?.fingerprint;
-    const session = await this.#open(true);
+    const session = await untilAborted(this.#open(), signal);
     return session.fingerprint === before ? response : await this.#timed(request, 0, signal);
   }
 
@@ -148,8 +148,7 @@ class HttpTransport implements KubeTransport {
     const timeoutMs = this.#options.timeoutMs ?? 30_000;
     let code = "<error>";
     try {
-      const response = await withTimeout(
-        this.#options.clock,
+      const response = await withDeadline(
         timeoutMs,
         signal,
         async (limited) => await decode(await this.#send(request, limited)),
@@ -169,7 +168,7 @@ class HttpTransport implements KubeTransport {
   }
 
   async #send(request: TransportRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const session = await this.#open(false);
+    const session = this.#fresh() ?? (await untilAborted(this.#open(), signal));
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     request.beforeSend?.();
     return await (isLease(request.path) ? session.lease : session.shared).request({
@@ -191,13 +190,16 @@ class HttpTransport implements KubeTransport {
     });
   }
 
-  /** The current session. Credentials that are too old, or distrusted, are read again, by one caller for all. */
-  async #open(distrusted: boolean): Promise<Session> {
-    const nowMs = this.#options.clock.monotonic();
-    const current = this.#session;
+  /** The current session, unless its credentials are due to be read again. */
+  #fresh(): Session | undefined {
     const maxAgeMs = this.#options.credentialAgeMs ?? 30_000;
-    if (current !== undefined && !distrusted && nowMs - current.readAtMs < maxAgeMs) return current;
-    this.#opening ??= this.#reopen(current, nowMs).finally(() => {
+    const session = this.#session;
+    return session !== undefined && this.#options.clock.monotonic() - session.readAtMs < maxAgeMs ? session : undefined;
+  }
+
+  /** Reads the credentials; one caller does it for all. */
+  async #open(): Promise<Session> {
+    this.#opening ??= this.#reopen(this.#session, this.#options.clock.monotonic()).finally(() => {
       this.#opening = undefined;
     });
     return await this.#opening;
@@ -251,6 +253,42 @@ class HttpTransport implements KubeTransport {
       cause: error,
     });
   }
+}
+
+const deadlinePassed = "deadline passed";
+
+/**
+ * Runs `work` with a signal that aborts with `signal`, or when the time is over. One controller and one timer, because it
+ * runs for every request; `work` must end when its signal aborts.
+ */
+async function withDeadline<R>(
+  ms: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<R>,
+  timeoutError: () => Error,
+): Promise<R> {
+  if (signal.aborted) throw abortError();
+  const stop = new AbortController();
+  const onAbort = () => stop.abort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  const timer = setTimeout(() => stop.abort(deadlinePassed), ms);
+  try {
+    return await work(stop.signal);
+  } catch (error: unknown) {
+    throw stop.signal.reason === deadlinePassed ? timeoutError() : error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Stops waiting for `work` when `signal` aborts: an exec plugin that hangs must not hold its callers. */
+function untilAborted<R>(work: Promise<R>, signal: AbortSignal): Promise<R> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(abortError());
+    signal.addEventListener("abort", onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 function isLease(path: string): boolean {
