@@ -3,10 +3,11 @@ import { createServer, type Server } from "node:https";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { parse as parseYaml } from "yaml";
+import { decodeProtobuf } from "./protobuf.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import type { ApiRequest, ApiResponse, UserInfo, WatchAnswer } from "./request.ts";
 import { makeServingCertificate } from "./serving-certificate.ts";
-import { ApiError, badRequest } from "./status.ts";
+import { ApiError, badRequest, unsupportedMediaType } from "./status.ts";
 
 /** Where to listen and for whom. */
 export interface ListenOptions {
@@ -96,13 +97,13 @@ function refused(error: ApiError): ApiResponse {
 }
 
 async function toApiRequest(message: IncomingMessage, url: URL, user: UserInfo): Promise<ApiRequest> {
-  const text = await readBody(message);
+  const bytes = await readBody(message);
   return {
     method: message.method ?? "GET",
     path: url.pathname,
     query: url.searchParams,
     headers: headersOf(message),
-    body: text === "" ? undefined : parseBody(text, message.headers["content-type"] ?? ""),
+    body: bytes.length === 0 ? undefined : parseBody(bytes, message.headers["content-type"] ?? ""),
     user,
   };
 }
@@ -115,7 +116,7 @@ function headersOf(message: IncomingMessage): Record<string, string> {
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
-async function readBody(message: IncomingMessage): Promise<string> {
+async function readBody(message: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of message) {
@@ -126,17 +127,16 @@ async function readBody(message: IncomingMessage): Promise<string> {
     }
     chunks.push(bytes);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
-function parseBody(text: string, contentType: string): unknown {
+function parseBody(bytes: Buffer, contentType: string): unknown {
   if (contentType.includes("protobuf")) {
-    throw new ApiError(
-      415,
-      "UnsupportedMediaType",
-      "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
-    );
+    const decoded = decodeProtobuf(bytes);
+    if (decoded === undefined) throw unsupportedMediaType(contentType, ["application/json", "application/yaml"]);
+    return decoded;
   }
+  const text = bytes.toString("utf8");
   try {
     return contentType.includes("yaml") ? (parseYaml(text) as unknown) : (JSON.parse(text) as unknown);
   } catch (error) {

@@ -60,15 +60,21 @@ function routeOf(
   { group, version }: { group: string; version: string },
   rest: readonly string[],
 ): ResourceRoute {
-  // `/namespaces/x`, `/namespaces/x/status` and `/namespaces/x/finalize` are the namespace itself.
-  const isBelow = rest[0] === "namespaces" && rest.length >= 3 && !["status", "finalize"].includes(rest[2] ?? "");
-  const [plural = "", name = "", subresource = "", ...more] = isBelow ? rest.slice(2) : rest;
-  const namespace = isBelow ? (rest[1] ?? "") : "";
-  const kind = registry.find(group, version, plural);
+  const { namespace, tail } = splitNamespace(rest);
+  const [plural, name = "", subresource = "", ...more] = tail;
+  const kind = plural === undefined ? undefined : registry.find(group, version, plural);
   if (kind === undefined || more.length > 0) throw unknownPath();
   // One object has a namespace exactly if its kind has; a collection may be looked at across all.
-  if (kind.namespaced ? namespace === "" && name !== "" : isBelow) throw unknownPath();
+  const fits = kind.namespaced ? namespace !== "" || name === "" : namespace === "";
+  if (!fits) throw unknownPath();
   return { kind, namespace, name, subresource };
+}
+
+/** `/namespaces/x`, `/namespaces/x/status` and `/namespaces/x/finalize` are the namespace itself. */
+function splitNamespace(rest: readonly string[]): { namespace: string; tail: readonly string[] } {
+  const [first, namespace = "", next = ""] = rest;
+  if (first !== "namespaces" || ["", "status", "finalize"].includes(next)) return { namespace: "", tail: rest };
+  return { namespace, tail: rest.slice(2) };
 }
 
 /** The `manager` of managed fields: asked for, or the first word of the user agent. */
