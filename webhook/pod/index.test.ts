@@ -1,0 +1,112 @@
+import { describe, expect, it } from "@jest/globals";
+import type { KubeObject, Recorder } from "../../runtime/ports.ts";
+import type { Plane } from "../../domain/pod-network/plane.ts";
+import { EniConfigSource } from "../eni-config-source.ts";
+import type { AdmissionRequest } from "../admission.ts";
+import { createPodAdmission } from "./index.ts";
+
+function aPlane(name: string): Plane {
+  return {
+    metadata: { name },
+    spec: {
+      selector: { namespaceSelector: { matchLabels: { team: "x" } } },
+      vSwitchOptions: ["vsw-1"],
+      securityGroupIDs: ["sg-1"],
+    },
+    status: { status: "Ready", vSwitches: [{ id: "vsw-1", zone: "zone-a" }] },
+  };
+}
+
+/** Handlers over planes, a namespace that only a live read knows, and an eni-config of the given text. */
+function aWorld(given: { planes?: Plane[]; namespace?: KubeObject; eniConf?: string | Error } = {}) {
+  const events: Parameters<Recorder["event"]>[0][] = [];
+  let reads = 0;
+  let nowMs = 0;
+  const { eniConf } = given;
+  const handler = createPodAdmission({
+    planes: { list: () => given.planes ?? [] },
+    podEnis: { get: () => undefined },
+    namespaces: { lister: { get: () => undefined }, getLive: () => Promise.resolve(given.namespace) },
+    eniConfig: new EniConfigSource({
+      getConfigMap: () => {
+        reads += 1;
+        if (eniConf instanceof Error) return Promise.reject(eniConf);
+        return Promise.resolve(eniConf === undefined ? undefined : { data: { eni_conf: eniConf } });
+      },
+      clock: { monotonic: () => nowMs },
+    }),
+    recorder: { event: (event) => void events.push(event) },
+    config: { enableTrunk: true, enableWebhookInjectResource: true, isCrdMode: false, customStatefulWorkloadKinds: [] },
+  });
+  const ask = (request: Partial<AdmissionRequest> = {}, annotations?: Record<string, string>) =>
+    handler(
+      {
+        uid: "u",
+        kind: { group: "", version: "v1", kind: "Pod" },
+        operation: "CREATE",
+        name: "",
+        namespace: "ns",
+        dryRun: false,
+        object: { metadata: { generateName: "web-", annotations }, spec: { containers: [{}] } },
+        oldObject: undefined,
+        ...request,
+      },
+      new AbortController().signal,
+    );
+  return { ask, events, reads: () => reads, pass: (ms: number) => (nowMs += ms) };
+}
+
+const wantsEni = { "k8s.aliyun.com/pod-eni": "true" };
+const namespace: KubeObject = { metadata: { name: "ns", labels: { team: "x" } } };
+
+describe("admission of pods", () => {
+  it("reads a namespace that the cache does not have yet", async () => {
+    const { ask, events } = aWorld({ planes: [aPlane("one")], namespace });
+    expect((await ask()).patch?.length).toBeGreaterThan(0);
+    expect(events).toEqual([]);
+  });
+
+  it("cannot tell when the namespace cannot be found", async () => {
+    await expect(aWorld({ planes: [aPlane("one")] }).ask()).rejects.toThrow("namespace ns does not exist");
+  });
+
+  it("reports overlapping planes on each of them, but not in a dry run", async () => {
+    const world = aWorld({ planes: [aPlane("two"), aPlane("one")], namespace });
+    await world.ask({ dryRun: true });
+    expect(world.events).toEqual([]);
+    expect((await world.ask()).warnings).toHaveLength(1);
+    expect(world.events.map(({ regarding, reason }) => [regarding.name, reason])).toEqual([
+      ["two", "OverlappingPodNetworking"],
+      ["one", "OverlappingPodNetworking"],
+    ]);
+  });
+
+  it("reads eni-config once in ten seconds", async () => {
+    const world = aWorld({ eniConf: '{"vswitches":{"zone-b":["vsw-2"],"zone-a":["vsw-1"]},"security_group":"sg-1"}' });
+    await world.ask({}, wantsEni);
+    await world.ask({}, wantsEni);
+    expect(world.reads()).toBe(1);
+    world.pass(10_000);
+    const { patch } = await world.ask({}, wantsEni);
+    expect(world.reads()).toBe(2);
+    expect(JSON.stringify(patch)).toContain('[\\"vsw-1\\",\\"vsw-2\\"]');
+  });
+
+  it.each([
+    { name: "is missing", eniConf: undefined, want: "eni-config does not exist" },
+    { name: "is empty", eniConf: "", want: "eni_conf is empty" },
+    { name: "names an unknown ip_stack", eniConf: '{"ip_stack":"ipv5"}', want: "ip_stack" },
+    {
+      name: "names eleven groups",
+      eniConf: JSON.stringify({ security_groups: [..."abcdefghijk"] }),
+      want: "11 security groups",
+    },
+    { name: "cannot be read", eniConf: new Error("timeout"), want: "timeout" },
+  ])("cannot tell when eni-config $name", async ({ eniConf, want }) => {
+    await expect(aWorld(eniConf === undefined ? {} : { eniConf }).ask({}, wantsEni)).rejects.toThrow(want);
+  });
+
+  it.each([undefined, 7, {}, { metadata: {} }])("does not understand %p", async (object) => {
+    expect(await aWorld().ask({ object })).toMatchObject({ allowed: false, code: 500 });
+  });
+});
