@@ -1,79 +1,17 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
-import { applyPatch, createPatch } from "rfc6902";
 import type { Plane } from "../../domain/pod-network/plane.ts";
-import { decidePod } from "./decide.ts";
-import type { PodAdmission, PodAdmissionConfig, PodDecision } from "./decide.ts";
-import type { Affinity, PodManifest } from "./manifest.ts";
-
-const prefix = "k8s.aliyun.com/";
-
-/** A pod of one container in namespace `ns`, labelled `app: web`, owned by nobody. */
-function aPod(given: Partial<PodManifest["metadata"]> & { spec?: Partial<PodManifest["spec"]> } = {}): PodManifest {
-  const { spec, ...metadata } = given;
-  return {
-    metadata: { name: "web-0", namespace: "ns", labels: { app: "web" }, ...metadata },
-    spec: { containers: [{ name: "main" }, { name: "sidecar" }], ...spec },
-  };
-}
-
-/** A Ready trunk plane for `app: web` with vSwitches in zones b and a. */
-function aPlane(
-  given: { name?: string; created?: string; spec?: Plane["spec"]; status?: Plane["status"] } = {},
-): Plane {
-  return {
-    metadata: { name: given.name ?? "plane", creationTimestamp: given.created ?? "2026-01-01T00:00:00Z" },
-    spec: {
-      eniOptions: { eniType: "Trunk" },
-      allocationType: { type: "Elastic" },
-      selector: { podSelector: { matchLabels: { app: "web" } } },
-      vSwitchOptions: ["vsw-b", "vsw-a"],
-      securityGroupIDs: ["sg-1"],
-      vSwitchSelectOptions: { vSwitchSelectionPolicy: "ordered" },
-      ...given.spec,
-    },
-    status: given.status ?? {
-      status: "Ready",
-      vSwitches: [
-        { id: "vsw-b", zone: "zone-b" },
-        { id: "vsw-a", zone: "zone-a" },
-      ],
-    },
-  };
-}
-
-function decide(
-  given: Omit<Partial<PodAdmission>, "config"> & { config?: Partial<PodAdmissionConfig> } = {},
-): PodDecision {
-  return decidePod({
-    pod: aPod(),
-    planes: [aPlane()],
-    namespaceLabels: {},
-    podEni: undefined,
-    eniConfig: undefined,
-    ...given,
-    config: {
-      enableTrunk: true,
-      enableWebhookInjectResource: true,
-      isCrdMode: false,
-      customStatefulWorkloadKinds: [],
-      ...given.config,
-    },
-  });
-}
-
-function mutated(decision: PodDecision): Extract<PodDecision, { type: "mutate" }> {
-  if (decision.type !== "mutate") throw new Error(`not mutated: ${JSON.stringify(decision)}`);
-  return decision;
-}
-
-/** A pod with `pod-networks`, one element per argument. */
-function withNetworks(...networks: object[]): PodManifest {
-  return aPod({ annotations: { [`${prefix}pod-networks`]: JSON.stringify({ podNetworks: networks }) } });
-}
-
-const complete = { interface: "eth0", vSwitchOptions: ["vsw-a"], securityGroupIDs: ["sg-1"] };
-const eniConfig = { vSwitchIds: ["vsw-1", "vsw-2"], securityGroupIds: ["sg-9"], ipStack: "ipv4" as const };
+import {
+  aPlane,
+  aPod,
+  complete,
+  decide,
+  eniConfig,
+  mutated,
+  prefix,
+  withNetworks,
+  zoneIn,
+  zonesAffinity,
+} from "./fixtures.ts";
 
 describe("pods that admission leaves alone", () => {
   it.each([
@@ -333,144 +271,5 @@ describe("pod-networks-request", () => {
 
   it("an empty list counts as absent", () => {
     expect(mutated(decide({ pod: requesting() })).pod.metadata.annotations?.[`${prefix}pod-networking`]).toBe("plane");
-  });
-});
-
-describe("the injected resource", () => {
-  it.each([
-    { enableTrunk: true, eniTypes: ["Trunk"], want: "aliyun/member-eni" },
-    { enableTrunk: true, eniTypes: ["Default"], want: "aliyun/member-eni" },
-    { enableTrunk: true, eniTypes: [""], want: "aliyun/member-eni" },
-    { enableTrunk: true, eniTypes: ["ENI"], want: "aliyun/eni" },
-    { enableTrunk: true, eniTypes: ["Trunk", "ENI"], want: "aliyun/eni" },
-    { enableTrunk: false, eniTypes: ["Trunk"], want: "aliyun/eni" },
-    { enableTrunk: false, eniTypes: ["ENI"], want: "aliyun/eni" },
-  ])("trunk $enableTrunk and types $eniTypes: $want", ({ enableTrunk, eniTypes, want }) => {
-    const pod = withNetworks(
-      ...eniTypes.map((eniType, index) => ({ ...complete, interface: `eth${index}`, eniOptions: { eniType } })),
-    );
-    const { containers } = mutated(decide({ pod, config: { enableTrunk } })).pod.spec;
-    expect(containers?.[0]?.resources).toEqual({
-      limits: { [want]: String(eniTypes.length) },
-      requests: { [want]: String(eniTypes.length) },
-    });
-  });
-
-  it("keeps other resources, overwrites its own, and is left out when turned off", () => {
-    const spec = { containers: [{ resources: { limits: { cpu: "1", "aliyun/member-eni": "7" } } }] };
-    expect(mutated(decide({ pod: aPod({ spec }) })).pod.spec.containers?.[0]?.resources).toEqual({
-      limits: { cpu: "1", "aliyun/member-eni": "1" },
-      requests: { "aliyun/member-eni": "1" },
-    });
-    expect(
-      mutated(decide({ pod: aPod({ spec }), config: { enableWebhookInjectResource: false } })).pod.spec.containers,
-    ).toEqual(spec.containers);
-  });
-});
-
-function zoneIn(...values: string[]) {
-  return { key: "topology.kubernetes.io/zone", operator: "In", values };
-}
-
-function zonesAffinity(terms: object[][]): Affinity {
-  const nodeSelectorTerms = terms.map((matchExpressions) => ({ matchExpressions })) as NonNullable<
-    NonNullable<Affinity["nodeAffinity"]>["requiredDuringSchedulingIgnoredDuringExecution"]
-  >["nodeSelectorTerms"];
-  return {
-    nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: nodeSelectorTerms ?? [] } },
-  };
-}
-
-describe("zone affinity", () => {
-  const disk = { key: "disk", operator: "Exists" };
-  const fixed = [aPlane({ spec: { allocationType: { type: "Fixed", releaseStrategy: "Never" } } })];
-  const record = { metadata: {}, spec: { zone: "zone-a", allocations: [{}] } };
-
-  it.each([
-    { name: "zero terms get one", terms: [], want: [[zoneIn("zone-a", "zone-b")]] },
-    { name: "one term gets it last", terms: [[disk]], want: [[disk, zoneIn("zone-a", "zone-b")]] },
-    {
-      name: "every one of several terms gets it",
-      terms: [[disk], [zoneIn("zone-x")]],
-      want: [
-        [disk, zoneIn("zone-a", "zone-b")],
-        [zoneIn("zone-x"), zoneIn("zone-a", "zone-b")],
-      ],
-    },
-  ])("$name", ({ terms, want }) => {
-    const pod = aPod({ spec: { affinity: zonesAffinity(terms) } });
-    expect(mutated(decide({ pod })).pod.spec.affinity).toEqual(zonesAffinity(want));
-  });
-
-  it("puts the zone of a fixed address first", () => {
-    const { pod } = mutated(decide({ planes: fixed, podEni: record }));
-    expect(pod.spec.affinity).toEqual(zonesAffinity([[zoneIn("zone-a"), zoneIn("zone-a", "zone-b")]]));
-  });
-
-  it("warns when no node can satisfy both", () => {
-    const podEni = { metadata: {}, spec: { zone: "zone-x", allocations: [{}] } };
-    expect(mutated(decide({ planes: fixed, podEni })).warnings).toEqual([
-      "the fixed address of this pod is in zone zone-x, its vSwitches are in zone-a, zone-b: no node fits",
-    ]);
-  });
-
-  it.each([
-    { name: "an elastic pod", planes: [aPlane()], podEni: record },
-    {
-      name: "a record that is being deleted",
-      planes: fixed,
-      podEni: { ...record, metadata: { deletionTimestamp: "now" } },
-    },
-    {
-      name: "a record without allocations",
-      planes: fixed,
-      podEni: { metadata: {}, spec: { zone: "zone-a", allocations: [] } },
-    },
-  ])("$name has no former zone", ({ planes, podEni }) => {
-    expect(mutated(decide({ planes, podEni })).pod.spec.affinity).toEqual(
-      zonesAffinity([[zoneIn("zone-a", "zone-b")]]),
-    );
-  });
-
-  it("leaves a DaemonSet's pod where its controller put it", () => {
-    const pod = aPod({ ownerReferences: [{ kind: "DaemonSet" }] });
-    expect(mutated(decide({ pod })).pod.spec.affinity).toBeUndefined();
-  });
-});
-
-describe("the patch", () => {
-  it("turns the original into the decided pod and leaves every other member alone, whatever the pod holds", () => {
-    const name = fc.stringMatching(/^[a-z]{1,8}\/?[a-z]{0,4}~?$/);
-    const anyPod = fc.record({
-      apiVersion: fc.constant("v1"),
-      newTopLevelField: fc.jsonValue(),
-      metadata: fc.record({
-        labels: fc.dictionary(name, fc.string()).map((labels) => ({ ...labels, app: "web" })),
-        annotations: fc.option(fc.dictionary(name, fc.string()), { nil: undefined }),
-        ownerReferences: fc.array(fc.record({ kind: fc.constantFrom("StatefulSet", "ReplicaSet", "DaemonSet") }), {
-          maxLength: 2,
-        }),
-      }),
-      spec: fc.record({
-        fieldOfTheFuture: fc.jsonValue(),
-        containers: fc.array(fc.record({ name, image: fc.string(), future: fc.jsonValue() }), {
-          minLength: 1,
-          maxLength: 3,
-        }),
-      }),
-    });
-    fc.assert(
-      fc.property(anyPod, (generated) => {
-        const original = JSON.parse(JSON.stringify(generated)) as typeof generated;
-        const { pod } = mutated(decide({ pod: original as PodManifest }));
-        const patched: unknown = JSON.parse(JSON.stringify(original));
-        const patch = createPatch(original, pod);
-        expect(applyPatch(patched, patch).filter((result) => result !== null)).toEqual([]);
-        expect(patched).toEqual(JSON.parse(JSON.stringify(pod)));
-        const allowed = /^\/(metadata\/annotations|spec\/affinity|spec\/containers\/0\/resources)(\/|$)/;
-        expect(patch.map(({ path }) => path).filter((path) => !allowed.test(path))).toEqual([]);
-      }),
-      { numRuns: 100 },
-    );
   });
 });

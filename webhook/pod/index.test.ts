@@ -98,7 +98,7 @@ describe("admission of pods", () => {
     { name: "names an unknown ip_stack", eniConf: '{"ip_stack":"ipv5"}', want: "ip_stack" },
     {
       name: "names eleven groups",
-      eniConf: JSON.stringify({ security_groups: [..."abcdefghijk"] }),
+      eniConf: JSON.stringify({ security_groups: Array.from({ length: 11 }, (_, index) => `sg-${index}`) }),
       want: "11 security groups",
     },
     { name: "cannot be read", eniConf: new Error("timeout"), want: "timeout" },
