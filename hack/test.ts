@@ -1,0 +1,190 @@
+/**
+ * `npm test`: every check of this repository, one line per stage with its time. The last line is
+ * `N passed, N failed, N skipped`; the exit status is 1 if anything failed. Arguments narrow it: `lint`, `unit`, `e2e`.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { countsOf, failureMessages, skippedLines, sumOf, type Counts, type JestReport } from "./jest-report.ts";
+
+const root = join(import.meta.dirname, "..");
+const cache = join(root, ".cache");
+
+/** A command that takes longer hangs: far above the five minutes that the whole may take. */
+const timeLimitMs = 600_000;
+
+interface Stage {
+  readonly name: string;
+  /** Script of a package or of `hack/`, relative to the root, and its arguments; Node runs it. */
+  readonly command: readonly string[];
+  /** Only of jest: where it writes its results. */
+  readonly reportPath?: string;
+}
+
+interface Outcome extends Counts {
+  readonly name: string;
+}
+
+const lint: readonly Stage[] = [
+  {
+    name: "types (tsc)",
+    command: ["node_modules/typescript/bin/tsc", "-p", ".", "--incremental", "--tsBuildInfoFile", ".cache/tsc.json"],
+  },
+  {
+    name: "lint (eslint)",
+    command: [
+      "node_modules/eslint/bin/eslint.js",
+      "--max-warnings=0",
+      "--cache",
+      "--cache-strategy=content",
+      "--cache-location=.cache/eslint/",
+      "--ignore-pattern=.cache/",
+      "--ignore-pattern=.sandbox/",
+      ".",
+    ],
+  },
+  {
+    name: "format (prettier)",
+    command: [
+      "node_modules/prettier/bin/prettier.cjs",
+      "--check",
+      "--log-level=warn",
+      "--cache",
+      "--cache-location=.cache/prettier",
+      ".",
+    ],
+  },
+  { name: "generated types of the CRDs", command: ["hack/generate-crd-types.ts", "--check"] },
+  { name: "generated docs/errors.md", command: ["hack/generate-errors-doc.ts", "--check"] },
+  { name: "dead code (knip)", command: ["node_modules/knip/bin/knip.js", "--no-progress"] },
+];
+
+const unit = jestStage("unit tests", "unit", ["--testPathIgnorePatterns", "/node_modules/", "<rootDir>/e2e/"]);
+const e2e = jestStage("end-to-end tests", "e2e", ["--runInBand", "--testPathPatterns", "^<rootDir>/e2e/"]);
+
+function jestStage(name: string, id: string, filter: readonly string[]): Stage {
+  const reportPath = join(cache, `jest-${id}.json`);
+  const command = [
+    // ES modules under jest need this flag of Node; its warning would be printed once per worker.
+    "--experimental-vm-modules",
+    "--disable-warning=ExperimentalWarning",
+    "node_modules/jest/bin/jest.js",
+    "--ci",
+    "--silent",
+    "--json",
+    `--outputFile=${reportPath}`,
+    "--cacheDirectory=.cache/jest",
+    // The linters run beside: a test that is slow because of them is not a failure.
+    "--testTimeout=30000",
+    ...filter,
+  ].map((argument) => argument.replace("^<rootDir>", `^${root}`));
+  return { name, command, reportPath };
+}
+
+/** Runs a stage, and prints its line; then, if it failed, what it said. */
+async function run(stage: Stage): Promise<Outcome> {
+  const startedAt = performance.now();
+  const { reportPath } = stage;
+  if (reportPath !== undefined) rmSync(reportPath, { force: true });
+  const { status, output } = await execute(stage.command);
+  const report = reportPath === undefined ? undefined : readReport(reportPath);
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  return {
+    name: stage.name,
+    ...(report === undefined
+      ? printCommand(stage.name, seconds, status, output)
+      : printTests(stage.name, seconds, report, status)),
+  };
+}
+
+/** A command is one test: it passes when it exits with 0. */
+function printCommand(name: string, seconds: string, status: number, output: string): Counts {
+  const counts = single(status);
+  console.log(`${mark(counts)} ${name}, ${seconds} s`);
+  if (counts.failed > 0) console.log(output.trimEnd());
+  return counts;
+}
+
+function printTests(name: string, seconds: string, report: JestReport, status: number): Counts {
+  const counts = withStatus(countsOf(report), status);
+  console.log(`${mark(counts)} ${name}, ${seconds} s: ${textOf(counts)}`);
+  for (const line of skippedLines(report, root)) console.log(`       skipped: ${line}`);
+  for (const message of failureMessages(report)) console.log(message.trimEnd());
+  return counts;
+}
+
+function mark({ failed }: Counts): string {
+  return failed === 0 ? "ok    " : "FAILED";
+}
+
+function single(status: number): Counts {
+  return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
+}
+
+/** Jest can fail without a failing test (nothing found, a crash at the end): then the stage itself is the failed test. */
+function withStatus(counts: Counts, status: number): Counts {
+  return status !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+function execute(command: readonly string[]): Promise<{ readonly status: number; readonly output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, command, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    const collect = (chunk: string): void => void (output += chunk);
+    child.stdout.setEncoding("utf8").on("data", collect);
+    child.stderr.setEncoding("utf8").on("data", collect);
+    const timer = setTimeout(() => {
+      output += `\nstopped: it ran for more than ${timeLimitMs / 1000} s\n`;
+      child.kill("SIGKILL");
+    }, timeLimitMs);
+    child.once("error", reject);
+    child.once("close", (status) => {
+      clearTimeout(timer);
+      resolve({ status: status ?? 1, output });
+    });
+  });
+}
+
+/** `undefined` when jest ended before it could write its results. */
+function readReport(path: string): JestReport | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as JestReport) : undefined;
+}
+
+async function runAll(stages: readonly Stage[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const stage of stages) outcomes.push(await run(stage));
+  return outcomes;
+}
+
+function textOf({ passed, failed, skipped }: Counts): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
+
+function hasSuites(folder: string): boolean {
+  const path = join(root, folder);
+  return existsSync(path) && readdirSync(path, { recursive: true }).some((name) => String(name).endsWith(".test.ts"));
+}
+
+const startedAt = performance.now();
+const wanted = process.argv.slice(2);
+const isWanted = (group: string): boolean => wanted.length === 0 || wanted.includes(group);
+mkdirSync(cache, { recursive: true });
+// The linters use one core and the unit tests the other; the end-to-end tests measure time, so they run alone.
+const [ofLint, ofUnit] = await Promise.all([
+  runAll(isWanted("lint") ? lint : []),
+  runAll(isWanted("unit") ? [unit] : []),
+]);
+const ofE2e = await runAll(isWanted("e2e") && hasSuites("e2e") ? [e2e] : []);
+const outcomes = [...ofLint, ...ofUnit, ...ofE2e];
+const total = sumOf(outcomes);
+console.log(`total ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+if (total.failed > 0) {
+  console.log(
+    `failed: ${outcomes
+      .filter(({ failed }) => failed > 0)
+      .map(({ name }) => name)
+      .join("; ")}`,
+  );
+  process.exitCode = 1;
+}
+console.log(textOf(total));
