@@ -28,19 +28,14 @@ export interface PodAdmissionDeps {
 /** The handler of `/mutating` for pods. */
 export function createPodAdmission(deps: PodAdmissionDeps): AdmissionHandler {
   return async (request, signal) => {
-    const pod = toManifest(request);
-    if (pod === undefined) return undecodable("the object is not a Pod");
-    const decision = await decideWithReads(deps, pod, request, signal);
+    const { object } = request;
+    if (!isPod(object)) return undecodable("the object is not a Pod");
+    const decision = await decideWithReads(deps, object, request, signal);
     if (decision.type === "mutate" && decision.overlapping !== undefined && !request.dryRun) {
       reportOverlap(deps, decision.overlapping);
     }
-    return toAnswer(request.object, decision);
+    return toAnswer(object, decision);
   };
-}
-
-/** The pod with the namespace of the request, which the API server fills in only on the way to storage. */
-function toManifest({ object }: AdmissionRequest): PodManifest | undefined {
-  return isPod(object) ? object : undefined;
 }
 
 /** The API server checks the types of built-in kinds before it asks; only the shape that the types rest on is checked. */
