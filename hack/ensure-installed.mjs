@@ -18,11 +18,14 @@ function isUpToDate() {
 }
 
 if (!isUpToDate()) {
-  console.error("Installing the packages of package-lock.json (npm ci), once.");
+  console.error("Installing the packages of package-lock.json, once.");
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const { status } = spawnSync(npm, ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: ["ignore", 2, 2] });
+  // Not `npm ci`: it refuses a lockfile that leaves out optional packages of other platforms, which some registries do not
+  // have. This installs the same versions, checks the same hashes and leaves the lockfile as it is.
+  const command = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  const { status } = spawnSync(npm, command, { cwd: root, stdio: ["ignore", 2, 2] });
   if (status !== 0) {
-    console.error("npm ci failed: see its message above. A package registry must be reachable for the first start.");
+    console.error("npm install failed: see its message above. A package registry must be reachable for the first start.");
     process.exit(status ?? 1);
   }
 }
