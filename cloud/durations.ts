@@ -3,16 +3,16 @@
 /** What an interface is waited for. `look`: its state now, whatever it is. */
 export type WatchOperation = "attach" | "detach" | "delete" | "look";
 
-/** Milliseconds before anything was learned. */
+/** Milliseconds that the quick ones take, before anything was learned. */
 const firstGuessMs: Readonly<Record<WatchOperation, number>> = { attach: 1_400, detach: 900, delete: 400, look: 0 };
-const samplesKept = 200;
+const samplesKept = 100;
 /** Fewer samples say nothing about a tenth. */
 const samplesNeeded = 20;
 /**
  * A duration is only seen at a look, so it is never shorter than the first look. Looking a little earlier than the
  * quantile lets the estimate come down again until hardly anything is found finished.
  */
-const earlier = 0.93;
+const earlier = 0.9;
 const leastMs = 100;
 
 export class Durations {
@@ -30,7 +30,8 @@ export class Durations {
   firstLookMs(operation: WatchOperation, quantile: number): number {
     if (operation === "look") return 0;
     const samples = this.#samples[operation];
-    if (samples.length < samplesNeeded) return firstGuessMs[operation];
+    // The slow ones are guessed to take twice as long as the quick ones.
+    if (samples.length < samplesNeeded) return firstGuessMs[operation] * (quantile > 0.5 ? 2 : 1);
     const sorted = samples.toSorted((a, b) => a - b);
     const index = Math.min(sorted.length - 1, Math.floor(quantile * sorted.length));
     return Math.max(leastMs, (sorted[index] ?? firstGuessMs[operation]) * earlier);

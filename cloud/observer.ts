@@ -54,6 +54,11 @@ const oldNotifyMs = 5_000;
 const sameNotifyMs = 1_000;
 /** From here on nobody waits for the second: the interface is stuck. */
 const stuckMs = 60_000;
+/** More binds than these within the window are a burst. The quota of creates allows a stream of 33 at most. */
+const burstSize = 45;
+const burstWindowMs = 4_000;
+/** Nobody waits for the end of a release to the tenth of a second. */
+const releaseIntervalMs = 800;
 const failedBackoffMs = 200;
 const failedBackoffAtMostMs = 5_000;
 
@@ -72,6 +77,7 @@ export class Observer implements EniObserver {
   readonly #listeners: ((eniId: string) => void)[] = [];
   readonly #durations = new Durations();
   readonly #lookStarts: number[] = [];
+  readonly #bindStarts: number[] = [];
   readonly #stopped = new AbortController();
   #isStarted = false;
   #timer: NodeJS.Timeout | undefined;
@@ -87,6 +93,7 @@ export class Observer implements EniObserver {
     const former = this.#watched.get(eniId);
     if (former?.operation === watch.operation && former.startedAtMs === watch.startedAtMs) return;
     const firstMs = this.#durations.firstLookMs(watch.operation, isBinding(watch) ? 0.1 : 0.9);
+    if (isBinding(watch)) this.#bindStarts.push(this.#options.clock.now());
     this.#watched.set(eniId, {
       ...watch,
       dueAtMs: Math.max(watch.startedAtMs + firstMs, this.#options.clock.now()),
@@ -137,13 +144,18 @@ export class Observer implements EniObserver {
     for (const watched of this.#watched.values()) dueAtMs = Math.min(dueAtMs, watched.dueAtMs);
     if (dueAtMs === Infinity) return;
     const atMs = Math.max(dueAtMs, this.#nextLookAtMs);
-    this.#timer = setTimeout(() => void this.#look(), Math.max(0, atMs - this.#options.clock.now()));
+    this.#timer = setTimeout(() => void this.#look(), Math.max(0, Math.ceil(atMs - this.#options.clock.now())));
   }
 
   /** Asks for everything that is due, in one call per hundred. */
   async #look(): Promise<void> {
     const nowMs = this.#options.clock.now();
     const due = this.#due(nowMs);
+    if (due.length === 0) {
+      // A timer may fire early by a fraction of a millisecond.
+      this.#arm();
+      return;
+    }
     const allowed = this.#options.looksPerMinute - this.#recentLooks(nowMs).length;
     const calls = Math.max(1, Math.min(allowed, Math.ceil(due.length / idsPerLook)));
     const priority = mostUrgent(due.map(([, watched]) => watched.priority));
@@ -202,19 +214,25 @@ export class Observer implements EniObserver {
   }
 
   /**
-   * Milliseconds between two looks. A stream of binds is looked at often, for the look is what the pod waits for; a
-   * burst finishes many interfaces between two looks, so it is looked at less often; so are one or two, for which a
+   * Milliseconds between two looks. A stream of binds is looked at often, for the look is what the pod waits for; of a
+   * burst many finish between two looks, so fewer looks serve it; so are one or two looked at less often, for which a
    * call each would be dear. Near the share of the quota, looks are spread over what is left of it.
    */
   #intervalMs(due: readonly [string, Watched][], nowMs: number): number {
-    const binding = due.filter(([, watched]) => isBinding(watched)).length;
-    const wantedMs = binding === 0 ? 500 : binding < 4 ? 200 : binding < 40 ? 120 : 300;
+    const binding = due.some(([, watched]) => isBinding(watched)) ? this.#recentBinds(nowMs) : 0;
+    const wantedMs = binding === 0 ? releaseIntervalMs : binding < 4 ? 200 : binding < burstSize ? 120 : 400;
     const recent = this.#recentLooks(nowMs);
     const used = recent.length / this.#options.looksPerMinute;
     if (used < 0.5) return wantedMs;
     if (used >= 1) return Math.max(wantedMs, (recent[0] ?? nowMs) + 60_000 - nowMs);
     const steadyMs = 60_000 / this.#options.looksPerMinute;
     return Math.max(wantedMs, used < 0.9 ? steadyMs : steadyMs * 3);
+  }
+
+  /** Binds that began in the last seconds, finished ones included: the end of a burst is still a burst. */
+  #recentBinds(nowMs: number): number {
+    while ((this.#bindStarts[0] ?? nowMs) < nowMs - burstWindowMs) this.#bindStarts.shift();
+    return Math.max(1, this.#bindStarts.length);
   }
 
   /** Starts of the looks of the last 60 s. */
@@ -294,7 +312,7 @@ function ownIntervalMs(watched: Watched, nowMs: number, intervalMs: number): num
   const ageMs = nowMs - watched.startedAtMs;
   if (ageMs > stuckMs) return 5_000;
   if (watched.isFinished || ageMs > oldMs) return 1_000;
-  return isBinding(watched) ? intervalMs : Math.max(500, intervalMs);
+  return isBinding(watched) ? intervalMs : Math.max(releaseIntervalMs, intervalMs);
 }
 
 const urgency: readonly CallPriority[] = ["bind-fixed", "bind", "release", "gc"];

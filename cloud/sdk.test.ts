@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { CallFailed } from "./call.ts";
 import { createSdkCall } from "./sdk.ts";
 
 const signal = new AbortController().signal;
+// Loading the SDK takes seconds on a busy machine.
+jest.setTimeout(30_000);
 
 describe("the official SDK as the cloud call", () => {
   let server: Server;
