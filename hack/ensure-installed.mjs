@@ -25,7 +25,9 @@ if (!isUpToDate()) {
   const command = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
   const { status } = spawnSync(npm, command, { cwd: root, stdio: ["ignore", 2, 2] });
   if (status !== 0) {
-    console.error("npm install failed: see its message above. A package registry must be reachable for the first start.");
+    console.error(
+      "npm install failed: see its message above. A package registry must be reachable for the first start.",
+    );
     process.exit(status ?? 1);
   }
 }
