@@ -1,5 +1,5 @@
 /** The adapter against the simulated cloud: through the official SDK and HTTP, and in process under virtual time. */
-import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { Registry } from "prom-client";
 import {
   createCloud as createSimulatedCloud,
@@ -15,6 +15,8 @@ import type { Clock } from "../runtime/ports.ts";
 const key = { accessKeyId: "testAK", accessKeySecret: "testSK" };
 const signal = new AbortController().signal;
 const regionId = "cn-hangzhou";
+// Loading the SDK and 2 500 simulated calls take seconds on a busy machine.
+jest.setTimeout(60_000);
 
 function aSimulation(clock: Clock, options: Partial<SimulationOptions> = {}) {
   let seed = 7;
@@ -127,8 +129,7 @@ describe("through the official SDK", () => {
       cloud.stop();
       await server.close();
     }
-    // Loading the SDK takes seconds on a busy machine.
-  }, 30_000);
+  });
 });
 
 describe("under virtual time", () => {
