@@ -7,7 +7,6 @@ import type { BindWatch, PodStory } from "../sandbox/bind-watch.ts";
 import {
   callsBetween,
   distributionOf,
-  interfacesOf,
   ownMsOf,
   throttledIn,
   type BoundLine,
@@ -47,7 +46,8 @@ export interface RunOptions {
   readonly say: (text: string) => void;
 }
 
-const burstNamespace = "burst";
+/** Where the pods of a burst live; also the name of their plane. */
+export const burstNamespace = "burst";
 const fixedNamespace = "fixed-run";
 const fixedReplicas = 3;
 
@@ -58,7 +58,7 @@ export async function measure(sandbox: Sandbox, options: RunOptions): Promise<Ru
   cloud.resetPeaks();
   const before = cloud.report();
   say(`creating ${pods} pods`);
-  const burst = () => watch.stories().filter(({ key }) => key.startsWith(`${burstNamespace}/`));
+  const burst = () => storiesIn(watch, burstNamespace);
   await createPods(transport, pods);
   const leaderKills = await survive(sandbox, options, burst);
   const stories = burst();
@@ -70,7 +70,7 @@ export async function measure(sandbox: Sandbox, options: RunOptions): Promise<Ru
   const releaseStartMs = systemClock.now();
   await remove(transport, `/api/v1/namespaces/${burstNamespace}/pods`);
   const releaseLimitMs = 90_000 + pods * 300;
-  await until(() => interfacesOf(cloud.report(), landscape.clusterId).length === 0, releaseLimitMs);
+  await until(() => ownInterfaces(cloud) === 0, releaseLimitMs);
   const releaseSeconds = (systemClock.now() - releaseStartMs) / 1_000;
   const calls = callsBetween(before, cloud.report());
   const eniById = new Map(up.enis.map((eni) => [eni.eniId, eni]));
@@ -98,12 +98,17 @@ export async function measure(sandbox: Sandbox, options: RunOptions): Promise<Ru
   };
 }
 
+/** Pods of a namespace that were ever seen. */
+export function storiesIn(watch: BindWatch, namespace: string): readonly PodStory[] {
+  return watch.stories().filter(({ key }) => key.startsWith(`${namespace}/`));
+}
+
 /** True when everything bound, nothing leaked, and fixed addresses were kept. */
 export function isGood(result: RunResult): boolean {
   return result.bound === result.pods && result.leakedInterfaces === 0 && result.fixedIpKept;
 }
 
-async function applyPlanes(transport: Transport): Promise<void> {
+export async function applyPlanes(transport: Transport): Promise<void> {
   const plane = (name: string, allocationType: object): Manifest & Record<string, unknown> => ({
     apiVersion: "network.alibabacloud.com/v1beta1",
     kind: "PodNetworking",
@@ -130,7 +135,7 @@ async function applyPlanes(transport: Transport): Promise<void> {
   }
 }
 
-async function createPods(transport: Transport, count: number): Promise<void> {
+export async function createPods(transport: Transport, count: number): Promise<void> {
   const path = `/api/v1/namespaces/${burstNamespace}/pods`;
   await Promise.all(
     Array.from({ length: count }, async (_, index) => {
@@ -170,7 +175,7 @@ async function survive(
   return 1;
 }
 
-async function leaderIndex(sandbox: Sandbox): Promise<number> {
+export async function leaderIndex(sandbox: Sandbox): Promise<number> {
   const path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/terway-controlplane";
   const { body } = await get(sandbox.transport, path);
   const holder = JSON.stringify(body);
@@ -232,9 +237,13 @@ async function countLeaks(sandbox: Sandbox): Promise<number> {
   const podsAreGone = async () => itemsOf((await get(transport, podsPath)).body) === 0;
   await until(podsAreGone, 30_000);
   await remove(transport, `/apis/network.alibabacloud.com/v1beta1/namespaces/${fixedNamespace}/podenis`);
-  const left = () => interfacesOf(cloud.report(), landscape.clusterId).length;
-  await until(() => left() === 0, 60_000);
-  return left();
+  await until(() => ownInterfaces(cloud) === 0, 60_000);
+  return ownInterfaces(cloud);
+}
+
+/** Interfaces of the controlplane that exist in the cloud. */
+function ownInterfaces(cloud: Sandbox["cloud"]): number {
+  return cloud.enis().filter(({ tags }) => tags.get("ack.aliyun.com") === landscape.clusterId).length;
 }
 
 function firstBindAtMs(watch: BindWatch): number {
@@ -272,7 +281,7 @@ function itemsOf(body: unknown): number {
 }
 
 /** True once `condition` holds, false after `limitMs`. */
-async function until(condition: () => boolean | Promise<boolean>, limitMs: number): Promise<boolean> {
+export async function until(condition: () => boolean | Promise<boolean>, limitMs: number): Promise<boolean> {
   const endMs = systemClock.monotonic() + limitMs;
   while (!(await condition())) {
     if (systemClock.monotonic() > endMs) return false;

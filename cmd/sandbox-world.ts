@@ -7,8 +7,9 @@ import { systemClock } from "../runtime/clock.ts";
 import { createLogger } from "../runtime/log.ts";
 import { seededRandom } from "../runtime/random.ts";
 import type { Transport } from "../runtime/transport.ts";
-import { createCloud, type FaultRule, type SimulatedCloud } from "../sandbox/alibaba-cloud/index.ts";
+import { createCloud, type FaultRule, type Latencies, type SimulatedCloud } from "../sandbox/alibaba-cloud/index.ts";
 import { startCluster, type Cluster } from "../sandbox/cluster/cluster.ts";
+import type { NodeSpec } from "../sandbox/cluster/node-specs.ts";
 import { ControlplaneProcess } from "../sandbox/controlplane-process.ts";
 import { createApiServer, toKubeconfig, type ApiServer } from "../sandbox/kube-apiserver/index.ts";
 import { landscape, layOut } from "../sandbox/landscape.ts";
@@ -24,7 +25,17 @@ export interface SandboxOptions {
   readonly directory: string;
   /** Keys that replace those of the controlplane's configuration file. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Times of the simulated cloud that are not the usual ones. */
+  readonly latencies?: Partial<Latencies>;
+  /** Members that replace those of the controlplane's credential file. */
+  readonly credential?: Credential;
   readonly onLogLine?: (replica: string, line: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Source: the credential file's keys. */
+export interface Credential {
+  readonly accessKey?: string;
+  readonly accessSecret?: string;
 }
 
 export interface Replica {
@@ -40,10 +51,12 @@ export interface Sandbox {
   readonly cloud: SimulatedCloud;
   readonly cluster: Cluster;
   readonly replicas: readonly Replica[];
+  /** The machines of the start. */
+  readonly nodes: readonly NodeSpec[];
   readonly kubeconfigPath: string;
   readonly cloudUrl: string;
-  /** Starts the process of that number (from 0) again, after it has ended. */
-  restart(index: number): Promise<Replica>;
+  /** Starts the process of that number (from 0) again, after it has ended, with `changes` to the sandbox's options. */
+  restart(index: number, changes?: Pick<SandboxOptions, "credential">): Promise<Replica>;
   /** Resolves when every replica says that it is ready. Rejects when one ends or `limitMs` passes. */
   ready(limitMs: number): Promise<void>;
   stop(): Promise<void>;
@@ -67,6 +80,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     regionId: landscape.regionId,
     accounts: [landscape.account],
     faults: options.faults,
+    ...(options.latencies !== undefined && { latencies: options.latencies }),
   });
   const specs = layOut(cloud, options.nodes);
   const listening = await apiServer.listen({
@@ -84,8 +98,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     nodes: specs,
     log: createLogger({ level: "error" }),
   });
-  const start = (index: number): Promise<Replica> =>
-    startReplica(index, options, { kubeconfigPath, cloudEndpoint: cloudListening.endpoint });
+  const start = (index: number, changes: Pick<SandboxOptions, "credential"> = {}): Promise<Replica> =>
+    startReplica(index, { ...options, ...changes }, { kubeconfigPath, cloudEndpoint: cloudListening.endpoint });
   await cluster.ready();
   for (let index = 0; index < options.replicas; index++) replicas.push(await start(index));
   return {
@@ -94,10 +108,11 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     cloud,
     cluster,
     replicas,
+    nodes: specs,
     kubeconfigPath,
     cloudUrl: `http://${cloudListening.endpoint}`,
-    restart: async (index) => {
-      const replica = await start(index);
+    restart: async (index, changes) => {
+      const replica = await start(index, changes);
       replicas[index] = replica;
       return replica;
     },
@@ -164,7 +179,7 @@ async function startReplica(
     ...options.config,
   };
   writeFileSync(configPath, stringify(config));
-  const credential = { accessKey: account.accessKeyId, accessSecret: account.accessKeySecret };
+  const credential = { accessKey: account.accessKeyId, accessSecret: account.accessKeySecret, ...options.credential };
   writeFileSync(credentialPath, stringify(credential), { mode: 0o600 });
   const process = new ControlplaneProcess({
     name,

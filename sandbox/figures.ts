@@ -76,8 +76,3 @@ export function throttledIn(report: Report): number {
   const codes = Object.values(report.apis).flatMap(({ refusals }) => Object.entries(refusals));
   return codes.filter(([code]) => code.startsWith("Throttling")).reduce((sum, [, count]) => sum + count, 0);
 }
-
-/** Interfaces of the controlplane that still exist. */
-export function interfacesOf(report: Report, clusterId: string): readonly EniReport[] {
-  return report.enis.filter(({ status, tags }) => status !== "Gone" && tags["ack.aliyun.com"] === clusterId);
-}

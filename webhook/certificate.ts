@@ -1,5 +1,5 @@
 /** Makes and judges the certificates of the webhook server. */
-import "./reflect-metadata.ts";
+import "reflect-metadata";
 import { createPrivateKey, randomBytes, X509Certificate as NodeCertificate } from "node:crypto";
 
 /** PEM texts. Source: Secret `<controllerName>-webhook-cert`, keys `ca.crt`, `tls.crt`, `tls.key`. */
