@@ -1,0 +1,89 @@
+/** One sandbox for a suite: started quickly, spoken to as a user does, and described when a wait is in vain. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startSandbox, type Sandbox, type SandboxOptions } from "../cmd/sandbox-world.ts";
+import { systemClock } from "../runtime/clock.ts";
+import type { EniReport } from "../sandbox/alibaba-cloud/index.ts";
+import { landscape } from "../sandbox/landscape.ts";
+import { Kube } from "./kube.ts";
+
+/** An interface reaches each state in a tenth of the usual time, so that suites are short; the order of things is the same. */
+const quickLatencies = {
+  answerMs: [10, 30],
+  createAnswerMs: [30, 60],
+  attachMs: [150, 300],
+  detachMs: [100, 200],
+  deleteMs: [50, 100],
+} as const;
+
+export interface World {
+  readonly sandbox: Sandbox;
+  readonly kube: Kube;
+  /** Every line that a controlplane process logged so far, decoded. */
+  readonly logs: readonly Readonly<Record<string, unknown>>[];
+  /** Interfaces in the cloud that carry this cluster's tag. */
+  ownInterfaces(): readonly EniReport[];
+  stop(): Promise<void>;
+}
+
+/** Starts it and waits until every controlplane process is ready, unless `isReady: false`. */
+export async function startWorld(
+  options: Partial<SandboxOptions> & { readonly waitUntilReady?: boolean } = {},
+): Promise<World> {
+  const directory = mkdtempSync(join(tmpdir(), "terway-e2e-"));
+  const logs: Readonly<Record<string, unknown>>[] = [];
+  const { waitUntilReady = true, ...given } = options;
+  const sandbox = await startSandbox({
+    nodes: 4,
+    replicas: 1,
+    seed: 1,
+    faults: [],
+    latencies: quickLatencies,
+    ...given,
+    directory,
+    onLogLine: (_, line) => logs.push(line),
+  });
+  const stop = async (): Promise<void> => {
+    await sandbox.stop();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    if (waitUntilReady) await sandbox.ready(60_000);
+  } catch (error) {
+    const log = readFileSync(join(directory, "terway-controlplane-1", "log.jsonl"), "utf8").slice(-4_000);
+    await stop();
+    throw new Error(`the controlplane did not start; its log ends with\n${log}`, { cause: error });
+  }
+  return {
+    sandbox,
+    kube: new Kube(sandbox.transport),
+    logs,
+    ownInterfaces: () =>
+      sandbox.cloud
+        .report()
+        .enis.filter(({ status, tags }) => status !== "Gone" && tags["ack.aliyun.com"] === landscape.clusterId),
+    stop,
+  };
+}
+
+/**
+ * Polls until `look` gives something, and returns that. Undefined and false count as nothing.
+ * @throws Error naming `what` and the last thing that `state` describes
+ */
+export async function eventually<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  options: { readonly limitMs?: number; readonly state?: () => unknown } = {},
+): Promise<T> {
+  const { limitMs = 30_000, state } = options;
+  const endMs = systemClock.monotonic() + limitMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (systemClock.monotonic() > endMs) break;
+    await systemClock.sleep(50);
+  }
+  const seen = state === undefined ? "" : `; seen last: ${JSON.stringify(await state(), undefined, 1)}`;
+  throw new Error(`not within ${limitMs} ms: ${what}${seen}`);
+}
