@@ -229,6 +229,7 @@ export class PodEniExecutor {
     if (action.retryAfterMs > 0) this.#retryAtMs.set(key, this.#deps.clock.now() + action.retryAfterMs);
   }
 
+  // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
   #startCreate(
     key: string,
     podEni: PodENI,
@@ -313,6 +314,7 @@ export class PodEniExecutor {
     });
   }
 
+  // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
   async #createRecord(podEni: PodENI, { index }: AllocationState, signal: AbortSignal): Promise<void> {
     const allocation = podEni.spec?.allocations?.[index];
     const eniId = allocation?.eni?.id;
@@ -503,9 +505,9 @@ function inVSwitch(allocation: PodEniAllocation, vSwitch: VSwitch): PodEniAlloca
 }
 
 function withoutEni(allocation: PodEniAllocation): PodEniAllocation {
-  const { id: _id, mac: _mac, ...eni } = allocation.eni ?? {};
-  const { ipv4: _ipv4, ipv6: _ipv6, ...rest } = allocation;
-  return { ...rest, eni };
+  const eni = Object.entries(allocation.eni ?? {}).filter(([key]) => key !== "id" && key !== "mac");
+  const rest = Object.entries(allocation).filter(([key]) => key !== "ipv4" && key !== "ipv6");
+  return { ...Object.fromEntries(rest), eni: Object.fromEntries(eni) };
 }
 
 function referenceTo(podEni: PodENI): ObjectReference {

@@ -130,6 +130,7 @@ function removalOfUncreated(allocation: AllocationState): { actions: PodEniActio
 
 // ---- detach and retention ----
 
+// eslint-disable-next-line complexity -- one step per state of an allocation
 function planDetach(state: PodEniState): PodEniPlan {
   const actions: PodEniAction[] = release(state);
   let isPending = false;

@@ -7,7 +7,7 @@ import type { Clock, Lister, Random } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
 import { toCreationFailure } from "./creation.ts";
 import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
-import { planPodEni, type Explanation, type PodEniPlan } from "./plan.ts";
+import { planPodEni, type Explanation, type PodEniAction, type PodEniPlan } from "./plan.ts";
 import { toState, type CreationState, type PodEniState } from "./state.ts";
 
 /** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
@@ -24,6 +24,9 @@ const maxPasses = 10;
 
 /** Progress is told on the object only when it takes longer than binds usually do; a write for each would cost more than it helps. */
 const progressIsSlowAfterMs = 8_000;
+
+/** The watch tells of a deletion within milliseconds; should it fail to, the deletion is asked for again. */
+const watchIsLateAfterMs = 10_000;
 
 /** Takes the interfaces of one pod through their life: observe, plan, execute, until nothing more can be done at once. */
 export class PodEniReconciler implements Reconciler {
@@ -50,6 +53,7 @@ export class PodEniReconciler implements Reconciler {
       if (plan.actions.length === 0)
         return this.#explain(key, podEni, { ...plan, ...(explanation && { explanation }) }, signal);
       for (const action of plan.actions) await this.#executor.execute(key, podEni, action, signal);
+      if (plan.actions.some(isToldByWatch)) return { requeueAfterMs: watchIsLateAfterMs };
     }
     return { requeueAfterMs: 1_000 };
   }
@@ -133,6 +137,11 @@ export class PodEniReconciler implements Reconciler {
     this.#unfinishedSinceMs.delete(key);
     this.#executor.forget(key);
   }
+}
+
+/** The answer of a deletion is no object for the cache, so that a plan made at once would ask for it again. */
+function isToldByWatch({ type }: PodEniAction): boolean {
+  return type === "deleteSelf" || type === "deleteRecord";
 }
 
 const noVSwitches: ReadonlyMap<string, VSwitch> = new Map();
