@@ -9,11 +9,6 @@ import { createCloudMetrics, type CloudMetrics } from "./metrics.ts";
 import { Observer, type EniObserver } from "./observer.ts";
 import { CachedVSwitchPool, type VSwitchPool } from "./vswitch-pool.ts";
 
-export type { EniClient, CreateEniRequest, EniFilter } from "./enis.ts";
-export type { CallOptions } from "./invoke.ts";
-export type { EniObserver, Observation, Watch } from "./observer.ts";
-export type { VSwitchPool, UnreadVSwitch } from "./vswitch-pool.ts";
-
 export interface CloudOptions {
   /** The official SDK (sdk.ts), or the simulated cloud's handler. */
   readonly call: CloudCall;

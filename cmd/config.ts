@@ -8,7 +8,6 @@ import type { ConfigProblem } from "./config-reader.ts";
 
 export { ConfigError } from "./config-reader.ts";
 export { parseFlags } from "./flags.ts";
-export type { FeatureGates, Flags } from "./flags.ts";
 
 /**
  * The configuration file, complete and checked. Names are those of its keys with our spelling of acronyms and units; what

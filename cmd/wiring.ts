@@ -64,8 +64,8 @@ export function buildControlplane(world: World): Controlplane {
   const { config, transport, clock, random, log, metrics } = world;
 
   // Leadership. Whatever changes the cluster or the cloud asks the fence first.
-  let limiter: Cloud["limiter"] | undefined;
-  const elector = config.leaderElection ? createElector(world, () => limiter) : undefined;
+  const quota: { limiter?: Cloud["limiter"] } = {};
+  const elector = config.leaderElection ? createElector(world, () => quota.limiter) : undefined;
   const fence: Fence = elector ?? alwaysHeld;
 
   // Caches, and clients whose answers go into them.
@@ -111,7 +111,7 @@ export function buildControlplane(world: World): Controlplane {
     vSwitchCacheTtlMs: config.vSwitchCacheTtlMs,
     vSwitchPoolSize: config.vSwitchPoolSize,
   });
-  limiter = cloud.limiter;
+  quota.limiter = cloud.limiter;
   const needsIpv6 = config.ipStack !== "ipv4";
   const eniConfigSource = new EniConfigSource({
     getConfigMap: (namespace, name, signal) => configMaps.getLive(namespace, name, signal),
@@ -199,7 +199,7 @@ export function buildControlplane(world: World): Controlplane {
   const controller = (name: string, reconciler: Reconciler, workers: number): Controller =>
     new Controller({ name, reconciler, workers, clock, log, metrics, random });
   const controllers = {
-    podNetworking: controller(podNetworkingController.name, podNetworkingReconciler, 1),
+    podNetworking: controller(podNetworkingController.name, podNetworkingReconciler, podNetworkingController.workers),
     pod: controller(podController.name, podReconciler, config.podMaxConcurrent),
     podEni: controller(podEniController.name, podEniReconciler, config.podEniMaxConcurrent),
     networkInterface: controller(networkInterfaceController.name, networkInterfaceReconciler, config.eniMaxConcurrent),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../runtime/clock.ts";
 import type { EniReport } from "../sandbox/alibaba-cloud/index.ts";
 import type { Pod } from "../sandbox/cluster/kinds.ts";
+import { pathOf } from "./kube.ts";
 import { aNamespace, aPlane, aStatefulSet, inZone } from "./manifests.ts";
 import { concurrentScenarios } from "./scenarios.ts";
 import { eventually, quickLease, startWorld, type World } from "./world.ts";
@@ -77,7 +78,7 @@ describe("fixed addresses", () => {
     const { kube } = world;
     await kube.apply(aStatefulSet({ namespace, name: "cache", plane: "short", replicas: 1 }));
     const [pod] = await podsOf("cache", 1);
-    await kube.deletePath(`/apis/apps/v1/namespaces/${namespace}/statefulsets/cache`);
+    await kube.deletePath(pathOf.statefulSet(namespace, "cache"));
     await expectReleaseAt(pod!.status!.podIP!, await goneAt("cache-0"));
   });
 
@@ -86,7 +87,7 @@ describe("fixed addresses", () => {
     await kube.apply(aStatefulSet({ namespace, name: "ledger", plane: "forever", replicas: 1 }));
     const [pod] = await podsOf("ledger", 1);
     const address = pod!.status!.podIP!;
-    await kube.deletePath(`/apis/apps/v1/namespaces/${namespace}/statefulsets/ledger`);
+    await kube.deletePath(pathOf.statefulSet(namespace, "ledger"));
     await goneAt("ledger-0");
     await eventually("the address is kept, detached", async () => {
       const podEni = await kube.podEni(namespace, "ledger-0");
@@ -111,7 +112,7 @@ describe("fixed addresses", () => {
     await replica!.process.ended;
 
     await Promise.all(kept.map(({ metadata }) => kube.deletePod(namespace, metadata.name)));
-    await kube.deletePath(`/apis/apps/v1/namespaces/${namespace}/statefulsets/queue`);
+    await kube.deletePath(pathOf.statefulSet(namespace, "queue"));
     await goneAt("queue-0");
     await sandbox.restart(0);
     await sandbox.ready(60_000);

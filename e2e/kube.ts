@@ -8,6 +8,16 @@ import { apply, remove, type Manifest } from "../sandbox/apply.ts";
 import type { Node, Pod } from "../sandbox/cluster/kinds.ts";
 import { eventually } from "./world.ts";
 
+const ours = "/apis/network.alibabacloud.com/v1beta1";
+
+/** Paths of objects that suites patch or delete. */
+export const pathOf = {
+  plane: (name: string) => `${ours}/podnetworkings/${name}`,
+  pod: (namespace: string, name: string) => `/api/v1/namespaces/${namespace}/pods/${name}`,
+  node: (name: string) => `/api/v1/nodes/${name}`,
+  statefulSet: (namespace: string, name: string) => `/apis/apps/v1/namespaces/${namespace}/statefulsets/${name}`,
+} as const;
+
 /** Source: events.k8s.io/v1 Event, the members that users read. */
 export interface KubeEvent {
   readonly metadata: { readonly name: string };
@@ -17,7 +27,6 @@ export interface KubeEvent {
   readonly regarding?: { readonly kind?: string; readonly name?: string; readonly namespace?: string };
 }
 
-const ours = "/apis/network.alibabacloud.com/v1beta1";
 const never = new AbortController().signal;
 
 export class Kube {
@@ -39,6 +48,12 @@ export class Kube {
   /** @throws Error with the API server's words */
   apply(manifest: Manifest & Readonly<Record<string, unknown>>): Promise<void> {
     return apply(this.#transport, manifest);
+  }
+
+  /** Merges into an object as `kubectl patch --type merge` does. @throws Error with the API server's words */
+  async patch(path: string, patch: object): Promise<void> {
+    const answer = await this.request("PATCH", path, patch, { "content-type": "application/merge-patch+json" });
+    if (answer.status !== 200) throw new Error(`${path}: HTTP ${answer.status}: ${JSON.stringify(answer.body)}`);
   }
 
   /** The API server's words, or undefined when it accepted. */

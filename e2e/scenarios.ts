@@ -3,9 +3,9 @@ import { it } from "@jest/globals";
 
 export interface Scenarios {
   /** Declares a test whose work begins with `start`. @param limitMs of the test runner @default 90_000 */
-  scenario(name: string, run: () => Promise<void>, limitMs?: number): void;
+  readonly scenario: (name: string, run: () => Promise<void>, limitMs?: number) => void;
   /** Begins all of them. Call it at the end of `beforeAll`. */
-  start(): void;
+  readonly start: () => void;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { isAbort } from "./errors.ts";
 import type { Clock, Logger } from "./ports.ts";
 
-export { healthServer, metricsServer, probeServers } from "./probe-server.ts";
+export { probeServers } from "./probe-server.ts";
 
 /** A part of the process with a life of its own. */
 export interface Runnable {

@@ -38,6 +38,7 @@ export class BindWatch {
     this.#listeners.push(listener);
   }
 
+  // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
   #onPod({ before, after }: Change<Pod>): void {
     const pod = after ?? before;
     if (pod === undefined) return;

@@ -31,14 +31,10 @@ export class ControlplaneProcess {
     this.name = options.name;
     this.#log = createWriteStream(options.logPath, { flags: "a" });
     const flags = ["--config", options.configPath, "--credential", options.credentialPath];
-    this.#child = spawn(
-      process.execPath,
-      [options.program, ...flags],
-      {
-        env: { ...inherited(), ...options.env, K8S_POD_NAME: options.name },
-        stdio: ["ignore", "pipe", "pipe"],
-      },
-    );
+    this.#child = spawn(process.execPath, [options.program, ...flags], {
+      env: { ...inherited(), ...options.env, K8S_POD_NAME: options.name },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.ended = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
         this.#hasEnded = true;

@@ -116,6 +116,7 @@ export class InterfaceCollector {
       this.#schedule(sweepsAfterRequestMs);
   }
 
+  // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
   #owners(): {
     readonly ownedEniIds: ReadonlySet<string>;
     readonly unmadeInterfacesByUid: ReadonlyMap<string, ReadonlySet<string>>;

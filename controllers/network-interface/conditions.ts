@@ -7,8 +7,6 @@ export const ready = "Ready";
 export const reasons = {
   attached: "Attached",
   detached: "Detached",
-  attaching: "Attaching",
-  detaching: "Detaching",
   missing: "InterfaceMissing",
   fellBack: "AttachFellBack",
 } as const;
@@ -19,14 +17,6 @@ export function attachedCondition(instanceId: string): NextCondition {
 
 export function detachedCondition(): NextCondition {
   return { type: ready, status: "False", reason: reasons.detached, message: "detached and kept" };
-}
-
-export function attachingCondition(instanceId: string): NextCondition {
-  return { type: ready, status: "False", reason: reasons.attaching, message: `being attached to ${instanceId}` };
-}
-
-export function detachingCondition(instanceId: string): NextCondition {
-  return { type: ready, status: "False", reason: reasons.detaching, message: `being detached from ${instanceId}` };
 }
 
 export function missingCondition(eniId: string): NextCondition {

@@ -53,6 +53,7 @@ function retryDelayMs(tries: number): number {
  * Pure and total. Attach, detach and delete have no client token, so a call is made only when the newest read shows that
  * it is needed; an answer that never came, a refusal and a restart all lead to a look first. Unknown states mean: look again.
  */
+// eslint-disable-next-line complexity -- one row per state of the cloud interface, read top to bottom
 export function planNetworkInterface(state: NetworkInterfaceState): NetworkInterfacePlan {
   if (state.goal === "none") return {};
   if (state.isUnmanaged) return unmanaged(state);
@@ -155,6 +156,7 @@ function isPastLateReads(state: NetworkInterfaceState, lastCall: LastCall): bool
   return state.knowledge !== undefined && state.knowledge.observedAtMs >= answeredAtMs + lateReadMs;
 }
 
+// eslint-disable-next-line complexity -- one row per state of the cloud interface, read top to bottom
 function repeatWhenStuck(state: NetworkInterfaceState, effect: "detach" | "delete", eni: Eni): NetworkInterfacePlan {
   const { lastCall, knowledge } = state;
   const sinceMs = lastCall?.effect === effect ? lastCall.startedAtMs : undefined;

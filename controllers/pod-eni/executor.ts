@@ -12,10 +12,10 @@ import type { Places } from "../../runtime/places.ts";
 import type { Clock, Lister, Logger, ObjectClient, ObjectReference, Recorder } from "../../runtime/ports.ts";
 import { podGoneCondition, podPresent, podPresentCondition, ready, readyCondition, reasons } from "./conditions.ts";
 import { clientToken } from "./creation.ts";
-import type { Explanation, PodEniAction } from "./plan.ts";
+import type { Explanation, PodEniAction } from "./actions.ts";
 import { toEniInfos, toNetworkInterface, withEni } from "./records.ts";
 import { attemptsOf, isFinished, ownFinalizers, type AllocationState } from "./state.ts";
-import type { TimingBook } from "./timings.ts";
+import { podOf, referenceTo, StatusWriter, type StatusWriterDeps } from "./status-writer.ts";
 
 /** CreateNetworkInterface as this controller uses it. */
 export interface CreateRequest {
@@ -29,14 +29,12 @@ export interface CreateRequest {
   readonly trafficMode?: "Standard" | "HighPerformance";
 }
 
-export interface ExecutorDeps {
+export interface ExecutorDeps extends StatusWriterDeps {
   readonly podEnis: { readonly lister: Lister<PodENI>; readonly client: ObjectClient<PodENI> };
   readonly networkInterfaces: {
     readonly lister: Lister<NetworkInterface>;
     readonly client: ObjectClient<NetworkInterface>;
   };
-  /** Reads past the cache, before an address is given away. */
-  readonly livePods: Pick<ObjectClient<Pod>, "getLive">;
   readonly cloud: {
     createEni(
       request: CreateRequest,
@@ -64,18 +62,12 @@ export interface ExecutorDeps {
   };
   readonly operations: Operations<Eni>;
   readonly places: Places;
-  readonly timings: TimingBook;
-  readonly recorder: Recorder;
   /** Tells controller `eni` of an interface that was just made and is Available. */
   readonly onCreated: (eni: Eni) => void;
   /** Asks the collector to look for interfaces that nobody will ask about again. */
   readonly requestSweep: () => void;
-  /** Observes every finished bind. */
-  readonly onBound: (seconds: number) => void;
   readonly clusterId: string;
   readonly needsIpv6: boolean;
-  readonly clock: Clock;
-  readonly log: Logger;
 }
 
 /** As many ids as are remembered to be gone; each is asked for once or twice, right after it went. */
@@ -84,12 +76,14 @@ const rememberedGone = 10_000;
 /** Carries out one action at a time. What it remembers is a cache: losing it costs a look or a pause, never correctness. */
 export class PodEniExecutor {
   readonly #deps: ExecutorDeps;
+  readonly #status: StatusWriter;
   readonly #retryAtMs = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   readonly #gone = new Set<string>();
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps;
+    this.#status = new StatusWriter(deps);
   }
 
   retryAtMs(key: string): number | undefined {
@@ -150,18 +144,8 @@ export class PodEniExecutor {
   }
 
   /** Writes why the record is not ready, and says it as an event when it is a failure; nothing when it says so already. */
-  async explain(podEni: PodENI, explanation: Explanation, signal: AbortSignal): Promise<void> {
-    const condition = readyCondition("False", explanation.reason, explanation.message);
-    const before = findCondition(podEni.status?.conditions, ready);
-    const conditions = this.#conditions(podEni, condition);
-    if (conditions === podEni.status?.conditions) return;
-    await this.#patchStatus(podEni, { msg: explanation.message, conditions }, signal);
-    if (!explanation.isFailure || before?.reason === explanation.reason) return;
-    const isMade = (podEni.spec?.allocations ?? []).every((allocation) => (allocation.eni?.id ?? "") !== "");
-    const [reason, action] = isMade ? ["AttachENIFailed", "AttachENI"] : ["CreateENIFailed", "CreateENI"];
-    const event = { type: "Warning", reason, action, note: `${explanation.reason}: ${explanation.message}` } as const;
-    this.#deps.recorder.event({ ...event, regarding: podOf(podEni), related: referenceTo(podEni) });
-    this.#deps.recorder.event({ ...event, regarding: referenceTo(podEni), related: podOf(podEni) });
+  explain(podEni: PodENI, explanation: Explanation, signal: AbortSignal): Promise<void> {
+    return this.#status.explain(podEni, explanation, signal);
   }
 
   async #write(
@@ -190,31 +174,7 @@ export class PodEniExecutor {
       case "deleteSelf":
         return this.#deleteSelf(podEni, signal);
       default:
-        return this.#report(key, podEni, action, signal);
-    }
-  }
-
-  async #report(
-    key: string,
-    podEni: PodENI,
-    action: PodEniAction & {
-      type: "reportBind" | "reportUnbind" | "reportDeleting" | "recordPodGone" | "releaseExpired";
-    },
-    signal: AbortSignal,
-  ): Promise<void> {
-    switch (action.type) {
-      case "reportBind":
-        return this.#reportBind(key, podEni, action.instanceId, action.trunkEniId, signal);
-      case "reportUnbind":
-        return this.#reportUnbind(podEni, signal);
-      case "reportDeleting":
-        return this.#patchStatus(podEni, { phase: "Deleting" }, signal);
-      case "recordPodGone": {
-        const conditions = this.#conditions(podEni, podGoneCondition());
-        return this.#patchStatus(podEni, { podLastSeen: toWireTime(this.#deps.clock.now()), conditions }, signal);
-      }
-      case "releaseExpired":
-        return this.#releaseExpired(podEni, signal);
+        return this.#status.report(key, podEni, action, signal);
     }
   }
 
@@ -385,92 +345,6 @@ export class PodEniExecutor {
     await this.#deps.podEnis.client.delete(namespace, name, uid === undefined ? {} : { uid }, signal);
   }
 
-  // ---- status ----
-
-  async #reportBind(
-    key: string,
-    podEni: PodENI,
-    instanceId: string,
-    trunkEniId: string,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { clock, networkInterfaces, recorder, timings, log, onBound } = this.#deps;
-    const allocations = podEni.spec?.allocations ?? [];
-    const eniIds = allocations.map((allocation) => allocation.eni?.id ?? "");
-    const nowMs = clock.now();
-    let conditions = this.#conditions(podEni, readyCondition("True", reasons.bound, `bound on ${instanceId}`));
-    const isFixed = allocations.some((allocation) => allocation.allocationType?.type === "Fixed");
-    if (findCondition(conditions, podPresent) !== undefined) {
-      conditions = setCondition(conditions, podPresentCondition(), toWireTime(nowMs));
-    }
-    const status = {
-      phase: "Bind",
-      instanceID: instanceId,
-      trunkENIID: trunkEniId,
-      eniInfos: toEniInfos(eniIds, (eniId) => networkInterfaces.lister.get(eniId)),
-      ...((podEni.status?.msg ?? "") !== "" && { msg: "" }),
-      ...(isFixed && { podLastSeen: toWireTime(nowMs) }),
-      conditions,
-    };
-    await this.#patchStatus(podEni, status, signal);
-    recorder.event({
-      regarding: referenceTo(podEni),
-      related: podOf(podEni),
-      type: "Normal",
-      reason: "AttachENISucceed",
-      action: "AttachENI",
-      note: `attached eni ${eniIds.join(", ")}`,
-    });
-    const totalMs = nowMs - Date.parse(podEni.metadata.creationTimestamp ?? "");
-    onBound(totalMs / 1_000);
-    const { namespace, name } = podEni.metadata;
-    log.info("pod bound", { controller: "pod-eni", namespace, name, ...timings.take(key), totalMs });
-  }
-
-  async #reportUnbind(podEni: PodENI, signal: AbortSignal): Promise<void> {
-    const infos = Object.keys(podEni.status?.eniInfos ?? {}).map(
-      (eniId) => [eniId, { status: "Unbind", networkCardIndex: null }] as const,
-    );
-    const kept = (podEni.spec?.allocations ?? []).map((allocation) => allocation.ipv4 ?? "").filter((ip) => ip !== "");
-    const message = `${kept.join(", ")} kept for the next pod of this name`;
-    await this.#patchStatus(
-      podEni,
-      {
-        phase: "Unbind",
-        instanceID: null,
-        trunkENIID: null,
-        eniInfos: Object.fromEntries(infos),
-        conditions: this.#conditions(podEni, readyCondition("False", reasons.retained, message)),
-      },
-      signal,
-    );
-    this.#deps.recorder.event({
-      regarding: referenceTo(podEni),
-      type: "Normal",
-      reason: "DetachENISucceed",
-      action: "DetachENI",
-      note: message,
-    });
-  }
-
-  async #releaseExpired(podEni: PodENI, signal: AbortSignal): Promise<void> {
-    const { namespace = "", name } = podEni.metadata;
-    const pod = await this.#deps.livePods.getLive(namespace, name, signal);
-    // The cache has yet to learn of that pod; its arrival wakes the record.
-    if (pod !== undefined && !isFinished(pod)) return;
-    await this.#patchStatus(podEni, { phase: "Deleting" }, signal);
-  }
-
-  #conditions(podEni: PodENI, next: NextCondition): NonNullable<PodENIStatus["conditions"]> {
-    return setCondition(podEni.status?.conditions, next, toWireTime(this.#deps.clock.now()));
-  }
-
-  /** Guarded by the version that the decision was made from: controller `pod` writes the phase too. */
-  async #patchStatus(podEni: PodENI, status: object, signal: AbortSignal): Promise<void> {
-    const { namespace = "", name, resourceVersion } = podEni.metadata;
-    await this.#deps.podEnis.client.patchStatus(namespace, name, { metadata: { resourceVersion }, status }, signal);
-  }
-
   async #patch(podEni: PodENI, patch: object, signal: AbortSignal): Promise<void> {
     await this.#deps.podEnis.client.patch(podEni.metadata.namespace ?? "", podEni.metadata.name, patch, signal);
   }
@@ -508,16 +382,4 @@ function withoutEni(allocation: PodEniAllocation): PodEniAllocation {
   const eni = Object.entries(allocation.eni ?? {}).filter(([key]) => key !== "id" && key !== "mac");
   const rest = Object.entries(allocation).filter(([key]) => key !== "ipv4" && key !== "ipv6");
   return { ...Object.fromEntries(rest), eni: Object.fromEntries(eni) };
-}
-
-function referenceTo(podEni: PodENI): ObjectReference {
-  const { namespace = "", name, uid } = podEni.metadata;
-  const kind = { apiVersion: "network.alibabacloud.com/v1beta1", kind: "PodENI" };
-  return { ...kind, namespace, name, ...(uid !== undefined && { uid }) };
-}
-
-function podOf(podEni: PodENI): ObjectReference {
-  const { namespace = "", name } = podEni.metadata;
-  const uid = podEni.metadata.annotations?.[annotations.podUid];
-  return { apiVersion: "v1", kind: "Pod", namespace, name, ...(uid !== undefined && { uid }) };
 }

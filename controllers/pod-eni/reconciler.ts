@@ -5,9 +5,10 @@ import { labels } from "../../crds/v1beta1/names.ts";
 import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
 import type { Clock, Lister, Random } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
+import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { toCreationFailure } from "./creation.ts";
 import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
-import { planPodEni, type Explanation, type PodEniAction, type PodEniPlan } from "./plan.ts";
+import { planPodEni } from "./plan.ts";
 import { toState, type CreationState, type PodEniState } from "./state.ts";
 
 /** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
