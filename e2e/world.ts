@@ -26,7 +26,7 @@ export interface World {
   /** Every line that a controlplane process logged so far, decoded. */
   readonly logs: readonly Readonly<Record<string, unknown>>[];
   /** Interfaces in the cloud that carry this cluster's tag. */
-  ownInterfaces(): readonly EniReport[];
+  readonly ownInterfaces: () => readonly EniReport[];
   stop(): Promise<void>;
 }
 

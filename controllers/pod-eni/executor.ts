@@ -1,20 +1,16 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
 import { annotations, creatorTagValue, labels, tags } from "../../crds/v1beta1/names.ts";
-import type { PodENI, PodENIStatus, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
-import { findCondition, setCondition, type NextCondition } from "../../domain/conditions/conditions.ts";
-import { toWireTime } from "../../domain/conditions/wire-time.ts";
+import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
-import type { Pod } from "../../domain/kubernetes/objects.ts";
 import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { AlreadyExistsError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Places } from "../../runtime/places.ts";
-import type { Clock, Lister, Logger, ObjectClient, ObjectReference, Recorder } from "../../runtime/ports.ts";
-import { podGoneCondition, podPresent, podPresentCondition, ready, readyCondition, reasons } from "./conditions.ts";
-import { clientToken } from "./creation.ts";
+import type { Lister, ObjectClient } from "../../runtime/ports.ts";
 import type { Explanation, PodEniAction } from "./actions.ts";
-import { toEniInfos, toNetworkInterface, withEni } from "./records.ts";
-import { attemptsOf, isFinished, ownFinalizers, type AllocationState } from "./state.ts";
+import { clientToken } from "./creation.ts";
+import { toNetworkInterface, withEni } from "./records.ts";
+import { attemptsOf, ownFinalizers, type AllocationState } from "./state.ts";
 import { podOf, referenceTo, StatusWriter, type StatusWriterDeps } from "./status-writer.ts";
 
 /** CreateNetworkInterface as this controller uses it. */
