@@ -99,7 +99,21 @@ describe("the vSwitch pool", () => {
     expect(await refresh()).toEqual([]);
   });
 
-  it("says in its place what could not be read, and asks again for what was missing after 30 s", async () => {
+  it("reads one without free addresses again after 5 s, for addresses return", async () => {
+    const { count, reads, free, pool } = world({ "vsw-1": 0, "vsw-2": 1 });
+    expect(await count("vsw-1")).toBe(0);
+    expect(await count("vsw-2")).toBe(1);
+    pool.taken("vsw-2");
+    free["vsw-1"] = free["vsw-2"] = 4;
+    expect(await count("vsw-1")).toBe(0);
+    expect(await count("vsw-2")).toBe(0);
+    expect(reads).toHaveLength(2);
+    await time.timers.tickAsync(5_000);
+    expect(await count("vsw-1")).toBe(4);
+    expect(await count("vsw-2")).toBe(4);
+  });
+
+  it("says in its place what could not be read, and asks again for what was missing or forbidden after 20 s", async () => {
     const { refusals, get, reads, free } = world({ "vsw-1": 1 });
     refusals.set(
       "vsw-x",
@@ -122,11 +136,13 @@ describe("the vSwitch pool", () => {
       error: { reason: "AccessDenied", cloud: { missingAction: "vpc:DescribeVSwitches" } },
     });
     expect(result[3]).toEqual({ vSwitchId: "vsw-y", error: "NotFound" });
-    await get("vsw-none");
+    await get("vsw-none", "vsw-x");
     expect(reads).toHaveLength(4);
     free["vsw-none"] = 3;
-    await time.timers.tickAsync(30_000);
-    expect((await get("vsw-none"))[0]).toMatchObject({ freeIpv4Count: 3 });
+    free["vsw-x"] = 2;
+    refusals.clear();
+    await time.timers.tickAsync(20_000);
+    expect(await get("vsw-none", "vsw-x")).toMatchObject([{ freeIpv4Count: 3 }, { freeIpv4Count: 2 }]);
   });
 
   it("forgets the least recently used beyond its size", async () => {

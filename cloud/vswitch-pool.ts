@@ -39,13 +39,13 @@ export interface VSwitchPoolOptions {
   readonly size?: number;
 }
 
-/** Free counts of the cloud lag, so an exhausted vSwitch is not re-read at each chance. */
-const exhaustedRereadMs = 5_000;
-/** A missing vSwitch may be created at any time; a repair of the PodNetworking should not wait for the cache. */
-const missingTtlMs = 30_000;
+/** Addresses may return at any time, but free counts of the cloud lag, so a full vSwitch is not re-read at each chance. */
+const fullTtlMs = 5_000;
+/** What is missing may be created, and what is forbidden allowed, at any time; a repair does not wait for the cache. */
+const unreadTtlMs = 20_000;
 
 interface Entry {
-  vSwitch: VSwitch | undefined;
+  result: VSwitch | UnreadVSwitch;
   readAtMs: number;
 }
 
@@ -97,7 +97,7 @@ export class CachedVSwitchPool implements VSwitchPool {
 
   async refreshExhausted(signal: AbortSignal): Promise<readonly string[]> {
     const nowMs = this.#options.clock.now();
-    const due = [...this.#exhausted].filter(([, readAtMs]) => nowMs - readAtMs >= exhaustedRereadMs).map(([id]) => id);
+    const due = [...this.#exhausted].filter(([, readAtMs]) => nowMs - readAtMs >= fullTtlMs).map(([id]) => id);
     for (const id of due) {
       this.#exhausted.set(id, nowMs);
       this.#entries.delete(id);
@@ -117,18 +117,21 @@ export class CachedVSwitchPool implements VSwitchPool {
   #fresh(id: string): VSwitch | UnreadVSwitch | undefined {
     const entry = this.#entries.get(id);
     if (entry === undefined) return undefined;
-    const ttlMs = entry.vSwitch === undefined ? missingTtlMs : (this.#options.ttlMs ?? 1_200_000);
-    if (this.#options.clock.now() - entry.readAtMs >= ttlMs) return undefined;
+    if (this.#options.clock.now() - entry.readAtMs >= this.#ttlMsOf(entry)) return undefined;
     // Re-inserted, so that the map's order is the order of use.
     this.#entries.delete(id);
     this.#entries.set(id, entry);
-    return this.#view(id, entry);
+    return this.#view(entry.result);
   }
 
-  #view(id: string, entry: Entry): VSwitch | UnreadVSwitch {
-    if (entry.vSwitch === undefined) return { vSwitchId: id, error: "NotFound" };
-    if (!this.#exhausted.has(id)) return entry.vSwitch;
-    return { ...entry.vSwitch, freeIpv4Count: 0, isExhausted: true };
+  #ttlMsOf({ result }: Entry): number {
+    if ("error" in result) return unreadTtlMs;
+    return result.freeIpv4Count <= 0 ? fullTtlMs : (this.#options.ttlMs ?? 1_200_000);
+  }
+
+  #view(result: VSwitch | UnreadVSwitch): VSwitch | UnreadVSwitch {
+    if ("error" in result || !this.#exhausted.has(result.vSwitchId)) return result;
+    return { ...result, freeIpv4Count: 0, isExhausted: true };
   }
 
   #read(id: string): Promise<VSwitch | UnreadVSwitch> {
@@ -140,6 +143,12 @@ export class CachedVSwitchPool implements VSwitchPool {
   }
 
   async #readNow(id: string): Promise<VSwitch | UnreadVSwitch> {
+    const result = await this.#ask(id);
+    if (isLasting(result)) this.#keep(id, { result, readAtMs: this.#options.clock.now() });
+    return this.#view(result);
+  }
+
+  async #ask(id: string): Promise<VSwitch | UnreadVSwitch> {
     try {
       const answer = await this.#options.invoke(
         "DescribeVSwitches",
@@ -148,14 +157,9 @@ export class CachedVSwitchPool implements VSwitchPool {
         { RegionId: this.#options.regionId, VSwitchId: id },
         { priority: "bind", signal: this.#stopped.signal },
       );
-      const entry = { vSwitch: findVSwitch(answer, id), readAtMs: this.#options.clock.now() };
-      this.#keep(id, entry);
-      return this.#view(id, entry);
+      return findVSwitch(answer, id) ?? { vSwitchId: id, error: "NotFound" };
     } catch (error) {
-      if (isNotFound(error)) {
-        this.#keep(id, { vSwitch: undefined, readAtMs: this.#options.clock.now() });
-        return { vSwitchId: id, error: "NotFound" };
-      }
+      if (isNotFound(error)) return { vSwitchId: id, error: "NotFound" };
       if (error instanceof OperatorError) return { vSwitchId: id, error };
       return {
         vSwitchId: id,
@@ -173,13 +177,19 @@ export class CachedVSwitchPool implements VSwitchPool {
 
   #adjust(id: string, by: number): void {
     const entry = this.#entries.get(id);
-    if (entry?.vSwitch === undefined) return;
-    entry.vSwitch = { ...entry.vSwitch, freeIpv4Count: Math.max(0, entry.vSwitch.freeIpv4Count + by) };
+    if (entry === undefined || "error" in entry.result) return;
+    entry.result = { ...entry.result, freeIpv4Count: Math.max(0, entry.result.freeIpv4Count + by) };
   }
 
   #countOf(id: string): number {
-    return this.#entries.get(id)?.vSwitch?.freeIpv4Count ?? 0;
+    const result = this.#entries.get(id)?.result;
+    return result === undefined || "error" in result ? 0 : result.freeIpv4Count;
   }
+}
+
+/** True when asking again at once would be answered the same: everything but a failure that may pass by itself. */
+function isLasting(result: VSwitch | UnreadVSwitch): boolean {
+  return !("error" in result) || result.error === "NotFound" || result.error.category === "terminal";
 }
 
 function isNotFound(error: unknown): boolean {

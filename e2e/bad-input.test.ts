@@ -195,7 +195,9 @@ describe("bad input", () => {
   scenario("a node without trunk: the pod's record names the node, until it has one", async () => {
     const { kube, sandbox } = world;
     const { trunkEniId: _, ...machine } = sandbox.nodes[0]!;
-    const spec = { ...machine, name: "node-bare", instanceId: "i-bare", internalIp: "10.0.9.9" };
+    // Without a trunk it offers no place on one, so that the scheduler puts no other scenario's pod there.
+    const capacity = { cpu: "4", memory: "16Gi", pods: 110 };
+    const spec = { ...machine, capacity, name: "node-bare", instanceId: "i-bare", internalIp: "10.0.9.9" };
     const { vpcId } = landscape;
     sandbox.cloud.addInstance({ ...spec, zoneId: spec.zone, vpcId, vSwitchId: "vsw-nodes-h" });
     await sandbox.cluster.addNode(spec);
@@ -204,9 +206,8 @@ describe("bad input", () => {
     expect(condition.message).toContain("node-bare");
     await kube.untilEvent("Pod", "bare", "CreateENIFailed", "node-bare");
     const trunkEniId = sandbox.cloud.addTrunk("i-bare");
-    await kube.patch(pathOf.node("node-bare"), {
-      metadata: { annotations: { "k8s.aliyun.com/trunk-on": trunkEniId } },
-    });
+    // Brings the annotation to the Node and tells the kubelet stand-in.
+    await sandbox.cluster.addNode({ ...spec, trunkEniId });
     await kube.untilRunning(namespace, "bare", { limitMs: recoveryMs });
   });
 

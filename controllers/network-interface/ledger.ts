@@ -1,5 +1,5 @@
 import type { Eni } from "../../domain/eni/eni.ts";
-import type { Effect, Knowledge, LastCall } from "./state.ts";
+import { detachAnsweredAtMs, type Effect, type Knowledge, type LastCall } from "./state.ts";
 
 /**
  * What this process knows of cloud interfaces beyond their records: the newest read and the last call of each. A cache:
@@ -21,22 +21,16 @@ export class EniLedger {
     if (known !== undefined && known.observedAtMs > observedAtMs) return;
     const isSame = known !== undefined && known.eni?.status === eni?.status;
     this.#knowledge.set(eniId, { eni, observedAtMs, sameSinceMs: isSame ? known.sameSinceMs : observedAtMs });
-    this.#noteProgress(eniId, eni, observedAtMs);
-  }
-
-  #noteProgress(eniId: string, eni: Eni | undefined, observedAtMs: number): void {
-    const lastCall = this.#lastCalls.get(eniId);
-    if (lastCall === undefined || lastCall.wasSeenUnderWay || observedAtMs < lastCall.startedAtMs) return;
-    if (eni?.status !== underWay[lastCall.effect]) return;
-    this.#lastCalls.set(eniId, { ...lastCall, wasSeenUnderWay: true });
   }
 
   startCall(eniId: string, effect: Effect, tries: number, nowMs: number): void {
+    const former = this.#lastCalls.get(eniId);
+    const formerDetachAtMs = former === undefined ? undefined : detachAnsweredAtMs(former);
     this.#lastCalls.set(eniId, {
       effect,
       startedAtMs: nowMs,
       outcome: { type: "running" },
-      wasSeenUnderWay: false,
+      ...(formerDetachAtMs !== undefined && { formerDetachAtMs }),
       tries,
     });
   }
@@ -56,5 +50,3 @@ export class EniLedger {
     this.#lastCalls.delete(eniId);
   }
 }
-
-const underWay: Record<Effect, Eni["status"]> = { attach: "Attaching", detach: "Detaching", delete: "Deleting" };

@@ -1,5 +1,5 @@
 import type { Eni } from "../../domain/eni/eni.ts";
-import type { Effect, Knowledge, LastCall, NetworkInterfaceState } from "./state.ts";
+import { detachAnsweredAtMs, type Effect, type Knowledge, type LastCall, type NetworkInterfaceState } from "./state.ts";
 
 /** One call of the cloud or of the API server each, or none at all (`wait`, `look`). */
 export type NetworkInterfaceAction =
@@ -35,7 +35,7 @@ const lateReadMs = 4_000;
 
 /**
  * An interface that was made a moment ago may be missing from a late read. Absence is believed once it has lasted this
- * long, or at once when the last thing asked for was its deletion.
+ * long, or at once when the last thing asked for was its deletion and the cloud accepted that.
  */
 const absenceMs = 10_000;
 
@@ -104,7 +104,9 @@ function watch(operation: Effect, state: NetworkInterfaceState): NetworkInterfac
 }
 
 function absent(state: NetworkInterfaceState, knowledge: Knowledge): NetworkInterfacePlan {
-  const isCertain = state.lastCall?.effect === "delete" || knowledge.observedAtMs - knowledge.sameSinceMs >= absenceMs;
+  const { lastCall } = state;
+  const isDeleted = lastCall?.effect === "delete" && lastCall.outcome.type === "accepted";
+  const isCertain = isDeleted || knowledge.observedAtMs - knowledge.sameSinceMs >= absenceMs;
   if (!isCertain) return look(state);
   if (state.goal === "gone") return { action: { type: "removeFinalizer" } };
   if (state.goal === "detached") return { action: { type: "reportUnbind" } };
@@ -116,24 +118,45 @@ function available(state: NetworkInterfaceState, eni: Eni): NetworkInterfacePlan
     case "attached":
       return attach(state, eni);
     case "detached":
-      return { action: { type: "reportUnbind" } };
+      return isReleased(state) ? { action: { type: "reportUnbind" } } : watch("detach", state);
     default:
       return ask(state, "delete", eni);
   }
 }
 
+/** Our own detach ended, or Available has been shown for so long that it is no late read from before an attach. */
+function isReleased({ knowledge, lastCall }: NetworkInterfaceState): boolean {
+  if (lastCall?.effect === "detach" && lastCall.outcome.type === "accepted") return true;
+  return knowledge !== undefined && knowledge.observedAtMs - knowledge.sameSinceMs >= lateReadMs;
+}
+
 function inUse(state: NetworkInterfaceState, eni: Eni): NetworkInterfacePlan {
-  if (state.goal !== "attached") return ask(state, "detach", eni);
+  if (state.goal !== "attached") return isFromBeforeDelete(state) ? watch("delete", state) : ask(state, "detach", eni);
+  if (isFromBeforeDetach(state)) return watch("attach", state);
   const isWhereWanted = eni.instanceId === state.instanceId && (eni.trunkEniId ?? "") === state.trunkEniId;
   // A record that names another instance than the cloud does was never released there; it must be, first.
   return isWhereWanted ? { action: { type: "reportBind", eni } } : ask(state, "detach", eni);
 }
 
+/** The cloud deletes only what is Available, so that InUse after an accepted deletion is a late read. */
+function isFromBeforeDelete(state: NetworkInterfaceState): boolean {
+  const { lastCall } = state;
+  if (lastCall?.effect !== "delete" || lastCall.outcome.type !== "accepted") return false;
+  return !isPastLateReads(state, lastCall);
+}
+
+/** A pod that comes back at once is not told of the attachment that its predecessor had. */
+function isFromBeforeDetach({ knowledge, lastCall }: NetworkInterfaceState): boolean {
+  const detachedAtMs = lastCall === undefined ? undefined : detachAnsweredAtMs(lastCall);
+  if (detachedAtMs === undefined || knowledge === undefined) return false;
+  return knowledge.observedAtMs < detachedAtMs + lateReadMs;
+}
+
 function attach(state: NetworkInterfaceState, eni: Eni): NetworkInterfacePlan {
   const { lastCall } = state;
   if (lastCall?.effect !== "attach" || lastCall.outcome.type === "refused") return ask(state, "attach", eni);
-  const fellBack = lastCall.wasSeenUnderWay || isPastLateReads(state, lastCall);
-  if (!fellBack) return watch("attach", state);
+  // Also after Attaching was seen: the next read may come from a place that lags further behind.
+  if (!isPastLateReads(state, lastCall)) return watch("attach", state);
   const waitMs = lastCall.startedAtMs + retryDelayMs(lastCall.tries) - state.nowMs;
   if (waitMs > 0) return { requeueAfterMs: waitMs, attachFellBack: true };
   return { action: call(state, "attach", eni, lastCall.tries + 1), attachFellBack: true };

@@ -45,10 +45,16 @@ export interface LastCall {
     | { readonly type: "unknown"; readonly atMs: number }
     /** Nothing happened. `retryAtMs`: not before then. */
     | { readonly type: "refused"; readonly atMs: number; readonly retryAtMs: number };
-  /** A read since `startedAtMs` showed the effect under way (Attaching, Detaching, Deleting). */
-  readonly wasSeenUnderWay: boolean;
+  /** When the last detach before this call was answered, unless it was refused. Reads may still show it attached there. */
+  readonly formerDetachAtMs?: number;
   /** How often in a row this effect was asked for without reaching its end, this call included. */
   readonly tries: number;
+}
+
+/** When the last detach, this call or an earlier one, was answered; undefined when there was none or it was refused. */
+export function detachAnsweredAtMs({ effect, outcome, formerDetachAtMs }: LastCall): number | undefined {
+  if (effect !== "detach") return formerDetachAtMs;
+  return outcome.type === "accepted" || outcome.type === "unknown" ? outcome.atMs : undefined;
 }
 
 /** Takes the record apart; the ledger supplies what only this process knows. */

@@ -2,7 +2,7 @@ import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.
 import { annotations, creatorTagValue, labels, tags } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
-import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { AlreadyExistsError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Places } from "../../runtime/places.ts";
@@ -46,10 +46,7 @@ export interface ExecutorDeps extends StatusWriterDeps {
     ): Promise<Eni>;
   };
   readonly vSwitches: {
-    get(
-      ids: readonly string[],
-      signal: AbortSignal,
-    ): Promise<readonly (VSwitch | { readonly vSwitchId: string; readonly error: unknown })[]>;
+    get(ids: readonly string[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]>;
     taken(id: string): void;
     returned(id: string): void;
     exhausted(id: string): void;

@@ -1,11 +1,11 @@
 import { retentionOf } from "../../domain/retention/retention.ts";
-import { selectVSwitch, type VSwitchShortage } from "../../domain/vswitch/select.ts";
+import { selectVSwitch } from "../../domain/vswitch/select.ts";
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { reasons } from "./conditions.ts";
 import type { AllocationState, CreationFailure, PodEniState } from "./state.ts";
 
-/** While vSwitches are full, free addresses are looked for this often. */
-const exhaustedRetryMs = 10_000;
+/** While no vSwitch can be used, they are looked at this often; what is known of them is shared by all that wait. */
+const vSwitchRetryMs = 10_000;
 /** What only an edit of somebody's object mends is looked at again this often; watches usually come first. */
 const misconfiguredRetryMs = 30_000;
 
@@ -297,7 +297,7 @@ function chooseVSwitch(
   const { network } = allocation;
   if (network === undefined) {
     const message = `the pod no longer says which vSwitches interface ${allocation.interface} may use, and ${allocation.vSwitchId} has no free address`;
-    return stop(reasons.vSwitchesExhausted, message, exhaustedRetryMs);
+    return stop(reasons.vSwitchesExhausted, message, vSwitchRetryMs);
   }
   const choice = selectVSwitch({
     vSwitchIds: network.vSwitchOptions,
@@ -311,18 +311,8 @@ function chooseVSwitch(
     return { actions: [{ type: "recordIntent", allocation, vSwitch: choice.vSwitch }], isBound: false };
   }
   const { reason, message } = choice.shortage;
-  return stop(
-    shortageReasons[reason],
-    message,
-    reason === "VSwitchesExhausted" ? exhaustedRetryMs : misconfiguredRetryMs,
-  );
+  return stop(reason, message, vSwitchRetryMs);
 }
-
-const shortageReasons: Record<VSwitchShortage["reason"], string> = {
-  NoVSwitchInZone: reasons.noVSwitchInZone,
-  VSwitchesExhausted: reasons.vSwitchesExhausted,
-  VSwitchNotFound: reasons.vSwitchNotFound,
-};
 
 function stop(reason: string, message: string, retryAfterMs: number): Step {
   return {

@@ -2,7 +2,6 @@ import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { labels } from "../../crds/v1beta1/names.ts";
-import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
 import type { Clock, Lister, Random } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
@@ -91,11 +90,11 @@ export class PodEniReconciler implements Reconciler {
       : toState({ ...seen, vSwitches: await this.#readVSwitches(candidates, signal) });
   }
 
-  async #readVSwitches(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, VSwitch>> {
+  async #readVSwitches(ids: readonly string[], signal: AbortSignal): Promise<PodEniState["vSwitches"]> {
     const { vSwitches } = this.#deps;
     await vSwitches.refreshExhausted(signal);
     const found = await vSwitches.get(ids, signal);
-    return new Map(found.flatMap((entry) => ("error" in entry ? [] : [[entry.vSwitchId, entry] as const])));
+    return new Map(found.map((entry) => [entry.vSwitchId, entry]));
   }
 
   #creation(key: string, interfaceName: string): CreationState {
@@ -145,7 +144,7 @@ function isToldByWatch({ type }: PodEniAction): boolean {
   return type === "deleteSelf" || type === "deleteRecord";
 }
 
-const noVSwitches: ReadonlyMap<string, VSwitch> = new Map();
+const noVSwitches: PodEniState["vSwitches"] = new Map();
 
 /** Ids of the vSwitches to read, when an interface is about to be made and has no usable one. */
 function choiceIsDue(state: PodEniState): readonly string[] {

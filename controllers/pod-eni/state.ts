@@ -8,7 +8,7 @@ import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import type { AllocationRetention } from "../../domain/retention/retention.ts";
 import { isFixed } from "../../domain/retention/retention.ts";
-import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { podPresent, ready } from "./conditions.ts";
 
 /** Everything that decides which step comes next for the interfaces of one pod. */
@@ -35,7 +35,7 @@ export interface PodEniState {
   /** After a failure: not before then. Memory of this process. */
   readonly retryAtMs?: number;
   /** vSwitches that allocations without a usable one may choose from; read only when needed. */
-  readonly vSwitches: ReadonlyMap<string, VSwitch>;
+  readonly vSwitches: ReadonlyMap<string, VSwitch | UnreadVSwitch>;
   readonly needsIpv6: boolean;
   readonly nowMs: number;
 }
@@ -97,7 +97,7 @@ export interface Observation {
   readonly creation: (allocationInterface: string) => CreationState;
   readonly isKnownGone: (eniId: string) => boolean;
   readonly vSwitchIsUnusable: (vSwitchId: string) => boolean;
-  readonly vSwitches: ReadonlyMap<string, VSwitch>;
+  readonly vSwitches: ReadonlyMap<string, VSwitch | UnreadVSwitch>;
   readonly place: PodEniState["place"];
   readonly placesAhead: number | undefined;
   readonly retryAtMs: number | undefined;

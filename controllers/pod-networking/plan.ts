@@ -23,10 +23,11 @@ export interface PlaneReport {
   readonly requeueAfterMs?: number;
 }
 
-/** Published: a plane that failed is looked up again after 30 s. */
-const failedRequeueMs = 30_000;
-/** A passing failure of the cloud keeps pods from being admitted, so it is not waited out for the full 30 s. */
-const shortestRetryMs = 5_000;
+/**
+ * A plane that failed keeps pods from being admitted, so it is looked at again soon; the published program waits 30 s. What
+ * is known of a vSwitch is shared and kept for a while, so that looking costs no call each time.
+ */
+const failedRetryMs = 5_000;
 
 /**
  * Decides whether the plane is usable: all its vSwitches must exist. Pure and total.
@@ -52,10 +53,10 @@ export function planPodNetworking(state: PlaneState): PlanePlan {
 function planFailure(state: PlaneState, lookups: readonly Lookup[]): PlanePlan {
   const message = lookups.flatMap((lookup) => describe(lookup) ?? []).join("; ");
   const has = (type: Lookup["type"]): boolean => lookups.some((lookup) => lookup.type === type);
-  if (has("denied")) return toReport(state, reasons.denied, message, failedRequeueMs);
-  if (has("missing")) return toReport(state, reasons.notFound, message, failedRequeueMs);
+  if (has("denied")) return toReport(state, reasons.denied, message, failedRetryMs);
+  if (has("missing")) return toReport(state, reasons.notFound, message, failedRetryMs);
   const retryMs = Math.max(...lookups.map((lookup) => (lookup.type === "failed" ? lookup.retryAfterMs : 0)));
-  return toReport(state, reasons.unavailable, message, Math.max(shortestRetryMs, retryMs));
+  return toReport(state, reasons.unavailable, message, Math.max(failedRetryMs, retryMs));
 }
 
 function describe(lookup: Lookup): string | undefined {

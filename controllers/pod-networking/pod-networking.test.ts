@@ -96,15 +96,15 @@ describe("controller pod-networking", () => {
     expect([world.writes, world.calls.length, world.events.length]).toEqual([1, 1, 1]);
   });
 
-  it("fails a plane with a vSwitch that does not exist, names it, and tries again after 30 s without writing twice", async () => {
+  it("fails a plane with a vSwitch that does not exist, names it, and tries again after 5 s without writing twice", async () => {
     const world = aWorld({ cloud: { "vsw-h": vSwitch("vsw-h", "zone-h") } });
-    expect(await world.reconcile()).toEqual({ requeueAfterMs: 30_000 });
+    expect(await world.reconcile()).toEqual({ requeueAfterMs: 5_000 });
     expect(world.status).toMatchObject({
       status: "Fail",
       message: "vSwitch vsw-i was not found in this region",
       conditions: [{ status: "False", reason: "VSwitchNotFound" }],
     });
-    expect(await world.reconcile()).toEqual({ requeueAfterMs: 30_000 });
+    expect(await world.reconcile()).toEqual({ requeueAfterMs: 5_000 });
     expect([world.writes, world.events.length]).toEqual([1, 1]);
     world.cloud["vsw-i"] = vSwitch("vsw-i", "zone-i");
     expect(await world.reconcile()).toEqual({});
@@ -144,7 +144,7 @@ describe("controller pod-networking", () => {
       name: "a missing permission names the RAM action",
       error: terminal,
       reason: "AccessDenied",
-      requeueAfterMs: 30_000,
+      requeueAfterMs: 5_000,
     },
     {
       name: "a failure that may pass is repeated after 5 s",

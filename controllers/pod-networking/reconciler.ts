@@ -100,9 +100,9 @@ function toLookup(result: VSwitch | UnreadVSwitch): Lookup {
   return { type: "failed", id, message: error.message, retryAfterMs: retryAfterMsOf(error) };
 }
 
-/** Milliseconds that the error itself asks for; 30 s for what needs a person, none for what may pass at once. */
+/** Milliseconds that the error itself asks for, 0 when it does not. */
 function retryAfterMsOf(error: OperatorError): number {
   if (error instanceof ThrottledError) return error.retryAfterMs;
   if (error instanceof WaitingError) return error.requeueAfterMs;
-  return error.category === "terminal" ? 30_000 : 0;
+  return 0;
 }

@@ -2,13 +2,13 @@ import type { PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import { selectVSwitch } from "../../domain/vswitch/select.ts";
-import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 
 export interface AllocationInputs {
   readonly networks: readonly PodNetwork[];
   readonly node: NodeFacts;
   /** What is known of the candidates, by id. */
-  readonly vSwitches: ReadonlyMap<string, VSwitch>;
+  readonly vSwitches: ReadonlyMap<string, VSwitch | UnreadVSwitch>;
   /** Configuration `enableTrunk`. */
   readonly enableTrunk: boolean;
   readonly needsIpv6: boolean;

@@ -5,7 +5,7 @@ import { toWireTime } from "../../domain/conditions/wire-time.ts";
 import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
-import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
+import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { AlreadyExistsError, ConflictError, OperatorError } from "../../runtime/errors.ts";
 import type { Clock, Lister, Logger, ObjectClient, Random, Recorder } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
@@ -20,10 +20,7 @@ export interface PodDeps {
   readonly nodes: Lister<CoreNode>;
   readonly podEnis: { readonly lister: Lister<PodENI>; readonly client: ObjectClient<PodENI> };
   readonly vSwitches: {
-    get(
-      ids: readonly string[],
-      signal: AbortSignal,
-    ): Promise<readonly (VSwitch | { readonly vSwitchId: string; readonly error: unknown })[]>;
+    get(ids: readonly string[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]>;
   };
   /**
    * Networks of a pod whose annotation `pod-networks` is absent: from the PodNetworking that annotation `pod-networking`
@@ -149,10 +146,13 @@ export class PodReconciler implements Reconciler {
   }
 
   /** Nothing known is no obstacle here: the record is made without a vSwitch, and its own controller tries on. */
-  async #readVSwitches(networks: readonly PodNetwork[], signal: AbortSignal): Promise<ReadonlyMap<string, VSwitch>> {
+  async #readVSwitches(
+    networks: readonly PodNetwork[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, VSwitch | UnreadVSwitch>> {
     const ids = [...new Set(networks.flatMap((network) => network.vSwitchOptions))];
     const found = await this.#deps.vSwitches.get(ids, signal);
-    return new Map(found.flatMap((entry) => ("error" in entry ? [] : [[entry.vSwitchId, entry] as const])));
+    return new Map(found.map((entry) => [entry.vSwitchId, entry]));
   }
 
   /** One write: the phase and, durably, when the deletion was seen, which is when the clock of a fixed address starts. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { selectVSwitch } from "./select.ts";
 import type { VSwitchSelection } from "./select.ts";
-import type { VSwitch } from "./vswitch.ts";
+import type { UnreadVSwitch, VSwitch } from "./vswitch.ts";
 
 function aVSwitch(vSwitchId: string, given: Partial<VSwitch> = {}): [string, VSwitch] {
   const defaults = {
@@ -15,7 +15,12 @@ function aVSwitch(vSwitchId: string, given: Partial<VSwitch> = {}): [string, VSw
   return [vSwitchId, { vSwitchId, ...defaults, ...given }];
 }
 
-function select(vSwitches: [string, VSwitch][], given: Partial<VSwitchSelection> = {}) {
+function anUnread(vSwitchId: string): [string, UnreadVSwitch] {
+  const error = { reason: "AccessDenied", message: "vpc:DescribeVSwitches is not allowed" };
+  return [vSwitchId, { vSwitchId, error }];
+}
+
+function select(vSwitches: [string, VSwitch | UnreadVSwitch][], given: Partial<VSwitchSelection> = {}) {
   return selectVSwitch({
     vSwitchIds: vSwitches.map(([id]) => id),
     vSwitches: new Map(vSwitches),
@@ -41,7 +46,6 @@ describe("selectVSwitch", () => {
       given: { policy: "random" as const, pick: (n: number) => n - 1 },
       want: "c",
     },
-    { name: "an excluded one is passed over", given: { exclude: new Set(["a"]) }, want: "b" },
     { name: "the user's order counts, not the map's", given: { vSwitchIds: ["c", "a"] }, want: "c" },
     { name: "one that is listed and not found is passed over", given: { vSwitchIds: ["gone", "b"] }, want: "b" },
   ])("$name", ({ given, want }) => {
@@ -85,11 +89,12 @@ describe("selectVSwitch", () => {
     },
     { name: "nothing configured", list: [], given: {}, reason: "NoVSwitchInZone", message: "no vSwitch is configured" },
     {
-      name: "excluded",
-      list: [aVSwitch("a")],
-      given: { exclude: new Set(["a"]) },
-      reason: "VSwitchesExhausted",
-      message: "a refused the last request",
+      name: "unread: why, for it may be in the zone",
+      list: [anUnread("locked"), aVSwitch("far", { zoneId: "zone-b" })],
+      given: { vSwitchIds: ["far", "locked", "gone"] },
+      reason: "AccessDenied",
+      message:
+        "far is in zone zone-b, locked could not be read: vpc:DescribeVSwitches is not allowed, gone was not found",
     },
     {
       name: "no IPv6",

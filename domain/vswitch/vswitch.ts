@@ -12,5 +12,11 @@ export interface VSwitch {
   readonly isExhausted: boolean;
 }
 
+/** A vSwitch that could not be read, and why. An error has a reason of docs/errors.md. */
+export interface UnreadVSwitch {
+  readonly vSwitchId: string;
+  readonly error: "NotFound" | { readonly reason: string; readonly message: string };
+}
+
 /** How one of several vSwitches is chosen. Source: PodNetworking `.spec.vSwitchSelectOptions.vSwitchSelectionPolicy`. */
 export type VSwitchSelectionPolicy = "ordered" | "random" | "most";
