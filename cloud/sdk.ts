@@ -94,9 +94,7 @@ async function createSender(product: Product, options: SdkOptions): Promise<Send
     ...(endpoint === undefined ? {} : { endpoint }),
   });
   const client: OpenApi.default =
-    product === "ecs"
-      ? new (await import("@alicloud/ecs20140526")).default.default(config)
-      : new (await import("@alicloud/vpc20160428")).default.default(config);
+    endpoint === undefined ? await createProductClient(product, config) : new core.default(config);
   const headers = options.ascmContext === undefined ? {} : { "X-ACSPROXY-ASCM-CONTEXT": options.ascmContext };
   return async (action, version, parameters) => {
     const params = new core.$OpenApiUtil.Params({
@@ -114,6 +112,16 @@ async function createSender(product: Product, options: SdkOptions): Promise<Send
     const answer: unknown = await client.callApi(params, request, new tea.RuntimeOptions({}));
     return isRecord(answer) ? answer["body"] : undefined;
   };
+}
+
+/**
+ * The client of one product knows where the product is served in each region. Beside that it adds only wrappers of the
+ * core's `callApi`; loading them takes half a second each, so it is done only where that knowledge is needed.
+ */
+async function createProductClient(product: Product, config: OpenApi.$OpenApiUtil.Config): Promise<OpenApi.default> {
+  return product === "ecs"
+    ? new (await import("@alicloud/ecs20140526")).default.default(config)
+    : new (await import("@alicloud/vpc20160428")).default.default(config);
 }
 
 /** Undefined: the SDK's own table decides. Explicit inside a VPC, where that table prefers public endpoints. */

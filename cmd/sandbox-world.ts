@@ -173,8 +173,8 @@ async function startReplica(
     certDir: join(directory, "certs"),
     kubeClientQPS: 500,
     kubeClientBurst: 1000,
-    podMaxConcurrent: 20,
-    podENIMaxConcurrent: 20,
+    podMaxConcurrent: 100,
+    podENIMaxConcurrent: 100,
     enableTrunk: true,
     ...options.config,
   };

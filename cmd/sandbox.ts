@@ -56,7 +56,6 @@ async function main(): Promise<number> {
   const faults = readFaults(options.faults);
   rmSync(directory, { recursive: true, force: true });
   const boundLines = new Map<string, BoundLine>();
-  const startedAtMs = systemClock.now();
   const sandbox = await startSandbox({
     ...options,
     faults,
@@ -81,7 +80,6 @@ async function main(): Promise<number> {
       killLeader: options.killLeader === true,
       watch,
       boundLines,
-      startedAtMs,
       say,
     });
     process.stdout.write(`${options.json === true ? JSON.stringify(result) : JSON.stringify(result, undefined, 2)}\n`);

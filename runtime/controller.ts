@@ -8,6 +8,7 @@ import { WorkQueue } from "./work-queue.ts";
 
 /** A reconcile has no wait of its own, so one that lasts this long points at a call that hangs. Logged, not cut. */
 const slowReconcileMs = 30_000;
+const slowCheckMs = 5_000;
 
 export interface ControllerOptions {
   /** Registered name (`pod-eni`): label of the metrics and field `controller` of the log. */
@@ -47,6 +48,10 @@ export class Controller {
   /** Failed reconciles in a row, by key. */
   readonly #failures = new Map<string, number>();
   readonly #label: { readonly controller: string };
+  /** Keys that are being reconciled, and since when on the monotonic clock. */
+  readonly #running = new Map<string, number>();
+  /** Those of them that were reported as slow. */
+  readonly #reported = new Set<string>();
   #active = 0;
 
   constructor(options: ControllerOptions) {
@@ -95,6 +100,7 @@ export class Controller {
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
     this.#log.info("controller started", { workers });
+    this.#watchSlow(signal).catch(() => undefined); // It ends with the signal.
     await Promise.all(Array.from({ length: Math.max(1, workers) }, () => this.#work(signal)));
     signal.removeEventListener("abort", stop);
     this.#log.info("controller stopped");
@@ -122,14 +128,14 @@ export class Controller {
     const { clock, metrics, reconciler } = this.#options;
     const request = requestOf(key);
     const startedAt = clock.monotonic();
-    const slow = new AbortController();
-    this.#reportSlow(request, slow.signal);
+    this.#running.set(key, startedAt);
     try {
       this.#succeed(key, await reconciler.reconcile(request, signal));
     } catch (error: unknown) {
       this.#fail(key, request, error, signal);
     } finally {
-      slow.abort();
+      this.#running.delete(key);
+      this.#reported.delete(key);
       metrics?.reconcileTime.observe(this.#label, (clock.monotonic() - startedAt) / 1_000);
     }
   }
@@ -173,10 +179,17 @@ export class Controller {
     if (category === "invariant") metrics?.reconcilePanics.inc(this.#label);
   }
 
-  #reportSlow(request: Request, ended: AbortSignal): void {
-    void this.#options.clock.sleep(slowReconcileMs, ended).then(
-      () => this.#log.warn("reconcile is slow", { ...request, durationMs: slowReconcileMs }),
-      () => undefined, // It ended in time.
-    );
+  /** Names each reconcile once that takes too long, while it does. One timer for all: reconciles are many and short. */
+  async #watchSlow(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    for (;;) {
+      await clock.sleep(slowCheckMs, signal);
+      const now = clock.monotonic();
+      for (const [key, startedAt] of this.#running) {
+        if (now - startedAt < slowReconcileMs || this.#reported.has(key)) continue;
+        this.#reported.add(key);
+        this.#log.warn("reconcile is slow", { ...requestOf(key), durationMs: Math.round(now - startedAt) });
+      }
+    }
   }
 }

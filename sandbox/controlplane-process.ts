@@ -22,6 +22,8 @@ export type Ending = { readonly code: number } | { readonly signal: string };
 
 export class ControlplaneProcess {
   readonly name: string;
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number;
   readonly #child: ChildProcess;
   readonly #log: WriteStream;
   readonly ended: Promise<Ending>;
@@ -31,6 +33,7 @@ export class ControlplaneProcess {
     this.name = options.name;
     this.#log = createWriteStream(options.logPath, { flags: "a" });
     const flags = ["--config", options.configPath, "--credential", options.credentialPath];
+    this.startedAtMs = Date.now();
     this.#child = spawn(process.execPath, [options.program, ...flags], {
       env: { ...inherited(), ...options.env, K8S_POD_NAME: options.name },
       stdio: ["ignore", "pipe", "pipe"],
