@@ -220,7 +220,7 @@ export class Observer implements EniObserver {
    */
   #intervalMs(due: readonly [string, Watched][], nowMs: number): number {
     const binding = due.some(([, watched]) => isBinding(watched)) ? this.#recentBinds(nowMs) : 0;
-    const wantedMs = binding === 0 ? releaseIntervalMs : binding < 4 ? 200 : binding < burstSize ? 120 : 150;
+    const wantedMs = binding === 0 ? releaseIntervalMs : binding < 4 ? 200 : binding < burstSize ? 120 : 100;
     const recent = this.#recentLooks(nowMs);
     const used = recent.length / this.#options.looksPerMinute;
     if (used < 0.5) return wantedMs;

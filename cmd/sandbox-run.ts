@@ -49,8 +49,7 @@ export const burstNamespace = "burst";
 const firstNamespace = "first-run";
 const fixedNamespace = "fixed-run";
 const fixedReplicas = 3;
-/** Requests in flight while the burst is created: 150 to 250 pods per second, more than a real cluster's controllers make. */
-const creators = 4;
+const podsPerSecond = 100;
 
 export async function measure(sandbox: Sandbox, options: RunOptions): Promise<RunResult> {
   const { watch, pods, say, boundLines } = options;
@@ -146,14 +145,17 @@ async function bindFirst({ transport, replicas }: Sandbox, watch: BindWatch): Pr
   return rounded(((first()?.boundAtMs ?? 0) - (replicas[0]?.process.startedAtMs ?? 0)) / 1_000);
 }
 
+/** Creates pods at a steady rate, however long each takes: as fast as controllers of a real cluster make them. */
 export async function createPods(transport: Transport, count: number): Promise<void> {
-  let next = 0;
-  const createNext = async (): Promise<void> => {
-    while (next < count) {
-      await createPod(transport, burstNamespace, `pod-${String(next++).padStart(5, "0")}`);
-    }
-  };
-  await Promise.all(Array.from({ length: creators }, createNext));
+  const startMs = systemClock.monotonic();
+  const creations: Promise<void>[] = [];
+  for (let index = 0; index < count; index++) {
+    await systemClock.sleep(startMs + (index * 1_000) / podsPerSecond - systemClock.monotonic());
+    const creation = createPod(transport, burstNamespace, `pod-${String(index).padStart(5, "0")}`);
+    creation.catch(() => undefined); // Awaited below, maybe later.
+    creations.push(creation);
+  }
+  await Promise.all(creations);
 }
 
 async function createPod(transport: Transport, namespace: string, name: string): Promise<void> {

@@ -66,8 +66,8 @@ const updateEveryMs = 30_000;
 const maxQueued = 1000;
 /** Series remembered; about 1 kB each. */
 const maxSeries = 4096;
-/** Enough to keep up with a burst; the client-side limit of the kind `events` rules beyond that. */
-const maxInFlight = 3;
+/** One at a time, as client-go does: in a burst the events wait for the work, not the work for the events. */
+const maxInFlight = 1;
 /** Tries of one write; an event that fails more often is not worth the calls. */
 const maxTries = 3;
 

@@ -186,6 +186,11 @@ const table: readonly Row[] = [
     plan: detach(2),
   },
   {
+    name: "detach accepted long ago and not looked at since: no second call, looks may be rare",
+    given: { ...detached, ...seen("Detaching", { agoMs: 10_000 }), ...called("detach", "accepted", 20_000) },
+    plan: watch("detach", nowMs - 20_000),
+  },
+  {
     name: "detach refused while Detaching: not before its time",
     given: { ...detached, ...seen("Detaching"), ...called("detach", "refused", 20_000, { retryInMs: 700 }) },
     plan: { requeueAfterMs: 700 },

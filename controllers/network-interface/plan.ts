@@ -185,13 +185,14 @@ function repeatWhenStuck(state: NetworkInterfaceState, effect: "detach" | "delet
   const sinceMs = lastCall?.effect === effect ? lastCall.startedAtMs : undefined;
   if (sinceMs === undefined) {
     // Somebody else's doing, or a former process': give it the time that a call of ours would get.
-    const isStuck = (knowledge?.sameSinceMs ?? state.nowMs) + stuckMs <= state.nowMs;
+    const isStuck = knowledge !== undefined && knowledge.observedAtMs - knowledge.sameSinceMs >= stuckMs;
     return isStuck ? { action: call(state, effect, eni, 1) } : watch(effect, state);
   }
   if (lastCall?.outcome.type === "refused" && lastCall.outcome.retryAtMs > state.nowMs) {
     return { requeueAfterMs: lastCall.outcome.retryAtMs - state.nowMs };
   }
-  if (state.nowMs < sinceMs + stuckMs) return watch(effect, state);
+  // Seen to be stuck: a last look from long ago says that looks are rare, not that the cloud hangs.
+  if (knowledge === undefined || knowledge.observedAtMs < sinceMs + stuckMs) return watch(effect, state);
   return { action: call(state, effect, eni, (lastCall?.tries ?? 0) + 1) };
 }
 

@@ -17,6 +17,8 @@ const exitAfterMs = 1000;
 const stopMs = { least: 200, spread: 600 };
 /** A pod that waits this long for its network gets an event, like after a failing CNI call; milliseconds. */
 const complainAfterMs = 30_000;
+/** A pod whose containers wait this long for its network says so in its status, milliseconds. */
+const creatingAfterMs = 1_000;
 /** Status writes and deletions in flight. */
 const concurrency = 32;
 
@@ -135,10 +137,18 @@ export class Kubelets {
       await this.#write(pod, toRunningStatus(pod, node.internalIp, network.addresses, nowIso));
       return undefined;
     }
-    if (pod.status?.containerStatuses === undefined) {
-      await this.#write(pod, toCreatingStatus(pod, node.internalIp, nowIso));
-    }
+    const waitedMs = clock.monotonic() - this.#waitingSince(uid);
+    if (pod.status?.containerStatuses !== undefined) return this.#complain(pod, network.reason);
+    if (waitedMs < creatingAfterMs) return creatingAfterMs - waitedMs;
+    await this.#write(pod, toCreatingStatus(pod, node.internalIp, nowIso));
     return this.#complain(pod, network.reason);
+  }
+
+  /** Monotonic milliseconds at which the pod began to wait for its network: now, when it did not wait yet. */
+  #waitingSince(uid: string): number {
+    const sinceMs = this.#waitingSinceMs.get(uid) ?? this.#context.clock.monotonic();
+    this.#waitingSinceMs.set(uid, sinceMs);
+    return sinceMs;
   }
 
   #networkOf(pod: Pod, node: NodeSpec): PodNetwork {
@@ -151,9 +161,7 @@ export class Kubelets {
   #complain(pod: Pod, reason: string): number {
     const { clock, reporter } = this.#context;
     const { uid = "", name, namespace = "" } = pod.metadata;
-    const sinceMs = this.#waitingSinceMs.get(uid) ?? clock.monotonic();
-    this.#waitingSinceMs.set(uid, sinceMs);
-    const remainingMs = sinceMs + complainAfterMs - clock.monotonic();
+    const remainingMs = this.#waitingSince(uid) + complainAfterMs - clock.monotonic();
     if (remainingMs > 0) return remainingMs;
     this.#waitingSinceMs.set(uid, clock.monotonic());
     reporter.event(resources.pods, pod, {
