@@ -46,7 +46,6 @@ export interface RunOptions {
 
 /** Where the pods of a burst live; also the name of their plane. */
 export const burstNamespace = "burst";
-const firstNamespace = "first-run";
 const fixedNamespace = "fixed-run";
 const fixedReplicas = 3;
 const podsPerSecond = 100;
@@ -55,9 +54,9 @@ export async function measure(sandbox: Sandbox, options: RunOptions): Promise<Ru
   const { watch, pods, say, boundLines } = options;
   const { transport, cloud } = sandbox;
   await applyPlanes(transport);
-  const startToFirstBindSeconds = await bindFirst(sandbox, watch);
   cloud.resetPeaks();
   const before = cloud.report();
+  const startedAtMs = sandbox.replicas[0]?.process.startedAtMs ?? 0;
   say(`creating ${pods} pods`);
   const burst = () => storiesIn(watch, burstNamespace);
   await createPods(transport, pods);
@@ -71,8 +70,7 @@ export async function measure(sandbox: Sandbox, options: RunOptions): Promise<Ru
   const releaseStartMs = systemClock.now();
   await remove(transport, `/api/v1/namespaces/${burstNamespace}/pods`);
   const releaseLimitMs = 90_000 + pods * 300;
-  const others = new Set(storiesIn(watch, firstNamespace).flatMap(({ eniIds }) => eniIds));
-  await until(() => ownInterfaces(cloud, others) === 0, releaseLimitMs);
+  await until(() => ownInterfaces(cloud) === 0, releaseLimitMs);
   const releaseSeconds = (systemClock.now() - releaseStartMs) / 1_000;
   const calls = callsBetween(before, cloud.report());
   const eniById = new Map(up.enis.map((eni) => [eni.eniId, eni]));
@@ -95,7 +93,7 @@ export async function measure(sandbox: Sandbox, options: RunOptions): Promise<Ru
     fixedIpKept,
     leakedInterfaces,
     leaderKills,
-    startToFirstBindSeconds,
+    startToFirstBindSeconds: rounded((Math.min(...bound.map(({ boundAtMs = 0 }) => boundAtMs)) - startedAtMs) / 1_000),
     controlplaneRssMiB,
   };
 }
@@ -126,7 +124,7 @@ export async function applyPlanes(transport: Transport): Promise<void> {
     plane(burstNamespace, { type: "Elastic" }),
     plane(fixedNamespace, { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "10m" }),
   ];
-  for (const name of [firstNamespace, burstNamespace, fixedNamespace]) {
+  for (const name of [burstNamespace, fixedNamespace]) {
     await apply(transport, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   }
   for (const manifest of planes) await apply(transport, manifest);
@@ -135,14 +133,6 @@ export async function applyPlanes(transport: Transport): Promise<void> {
     const isReady = async () => statusOf((await get(transport, path)).body) === "Ready";
     if (!(await until(isReady, 30_000))) throw new Error(`PodNetworking ${metadata.name} did not become Ready in 30 s`);
   }
-}
-
-/** One pod alone. Returns the seconds from the start of the controlplane process until it was bound; its PodNetworking existed. */
-async function bindFirst({ transport, replicas }: Sandbox, watch: BindWatch): Promise<number> {
-  await createPod(transport, firstNamespace, "first");
-  const first = (): PodStory | undefined => storiesIn(watch, firstNamespace)[0];
-  if (!(await until(() => first()?.boundAtMs !== undefined, 60_000))) throw new Error("the first pod was not bound in 60 s");
-  return rounded(((first()?.boundAtMs ?? 0) - (replicas[0]?.process.startedAtMs ?? 0)) / 1_000);
 }
 
 /** Creates pods at a steady rate, however long each takes: as fast as controllers of a real cluster make them. */
@@ -251,7 +241,6 @@ function statefulSet(): Manifest & Record<string, unknown> {
 async function countLeaks(sandbox: Sandbox): Promise<number> {
   const { transport, cloud } = sandbox;
   await remove(transport, `/apis/apps/v1/namespaces/${fixedNamespace}/statefulsets/db`);
-  await remove(transport, `/api/v1/namespaces/${firstNamespace}/pods`);
   const podsPath = `/api/v1/namespaces/${fixedNamespace}/pods`;
   const podsAreGone = async () => itemsOf((await get(transport, podsPath)).body) === 0;
   await until(podsAreGone, 30_000);
@@ -260,11 +249,9 @@ async function countLeaks(sandbox: Sandbox): Promise<number> {
   return ownInterfaces(cloud);
 }
 
-/** How many interfaces of the controlplane exist in the cloud, `others` not counted. */
-function ownInterfaces(cloud: Sandbox["cloud"], others: ReadonlySet<string> = new Set()): number {
-  return cloud
-    .enis()
-    .filter(({ eniId, tags }) => tags.get("ack.aliyun.com") === landscape.clusterId && !others.has(eniId)).length;
+/** Interfaces of the controlplane that exist in the cloud. */
+function ownInterfaces(cloud: Sandbox["cloud"]): number {
+  return cloud.enis().filter(({ tags }) => tags.get("ack.aliyun.com") === landscape.clusterId).length;
 }
 
 /** Highest resident memory that any replica reached, MiB; 0 where /proc does not say. */

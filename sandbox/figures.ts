@@ -46,7 +46,8 @@ export function distributionOf(values: readonly number[]): Distribution {
 /**
  * The controlplane's own part of one bind, in milliseconds: from the pod's creation to Bind, less the time in the cloud
  * (create call; attach call until the interface is in use; the look that found it in use), less the waits for the quota
- * and for one of the places. Undefined when the pod was bound by a process that ended before it logged it.
+ * and for one of the places. Undefined when the pod was bound by a process that ended before it logged it, or when the
+ * interface was detached in between, so that its times are not those of one bind.
  */
 export function ownMsOf(
   story: PodStory,
@@ -56,6 +57,8 @@ export function ownMsOf(
   const eni = eniById.get(story.eniIds[0] ?? "");
   if (story.boundAtMs === undefined || line === undefined || eni === undefined) return undefined;
   const { createStartedAt = 0, createAnsweredAt = 0, attachStartedAt = 0, inUseAt = 0 } = eni.timings;
+  const steps = [story.createdAtMs, createStartedAt, createAnsweredAt, attachStartedAt, inUseAt, story.boundAtMs];
+  if (steps.some((atMs, index) => index > 0 && atMs < (steps[index - 1] ?? 0))) return undefined;
   const lookMs = Math.max(0, line.lookAnsweredMs - Math.max(line.lookBeganMs, inUseAt));
   const cloudMs = createAnsweredAt - createStartedAt + (inUseAt - attachStartedAt) + lookMs;
   return story.boundAtMs - story.createdAtMs - cloudMs - line.limiterWaitMs - line.placeWaitMs;

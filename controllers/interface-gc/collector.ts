@@ -128,7 +128,9 @@ export class InterfaceCollector {
       const unmade = new Set<string>();
       for (const allocation of podEni.spec?.allocations ?? []) {
         const eniId = allocation.eni?.id ?? "";
-        if (eniId === "") unmade.add(allocation.interface ?? "eth0");
+        // Legacy records leave the name of the first interface empty; its tag says eth0.
+        const name = allocation.interface ?? "";
+        if (eniId === "") unmade.add(name === "" ? "eth0" : name);
         else referenced.add(eniId);
       }
       if (unmade.size > 0) unmadeInterfacesByUid.set(podEni.metadata.uid ?? "", unmade);

@@ -35,6 +35,12 @@ export class EniLedger {
     });
   }
 
+  /** The call went out now, maybe minutes after it was decided: it waited for the quota. The effect's time counts from here. */
+  sent(eniId: string, sentAtMs: number): void {
+    const lastCall = this.#lastCalls.get(eniId);
+    if (lastCall !== undefined) this.#lastCalls.set(eniId, { ...lastCall, startedAtMs: sentAtMs });
+  }
+
   endCall(eniId: string, outcome: LastCall["outcome"]): void {
     const lastCall = this.#lastCalls.get(eniId);
     if (lastCall !== undefined) this.#lastCalls.set(eniId, { ...lastCall, outcome });

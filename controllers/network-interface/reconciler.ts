@@ -159,12 +159,15 @@ export class NetworkInterfaceReconciler implements Reconciler {
     action: NetworkInterfaceAction & { type: "call" },
     signal: AbortSignal,
   ): Promise<void> {
-    const { cloud, onTiming } = this.#deps;
+    const { cloud, onTiming, ledger, clock } = this.#deps;
     const { eniId } = state;
     const options: CallOptions = {
       priority: this.#priority(record, state),
       signal,
-      onTiming: (timing) => onTiming(eniId, timing),
+      onTiming: (timing) => {
+        ledger.sent(eniId, clock.now() - timing.callMs);
+        onTiming(eniId, timing);
+      },
     };
     switch (action.effect) {
       case "attach":

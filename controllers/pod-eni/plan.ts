@@ -54,7 +54,11 @@ function planRemoval(state: PodEniState): PodEniPlan {
     actions.push(...step.actions);
     isPending ||= step.isPending;
   }
-  if (!isPending) actions.push({ type: "removeFinalizers" });
+  if (!isPending) {
+    // Not earlier: while the record still is to make the interface, the collector takes it for wanted.
+    if (state.allocations.some(({ creation }) => creation.type === "failed")) actions.push({ type: "requestSweep" });
+    actions.push({ type: "removeFinalizers" });
+  }
   const names = state.allocations.map((allocation) => allocation.eniId).filter((id) => id !== "");
   return {
     actions,
@@ -64,8 +68,10 @@ function planRemoval(state: PodEniState): PodEniPlan {
 
 function removalStep(allocation: AllocationState): { actions: PodEniAction[]; isPending: boolean } {
   if (allocation.eniId === "") return removalOfUncreated(allocation);
-  if (allocation.isKnownGone) return { actions: [], isPending: false };
-  if (allocation.record === undefined) return { actions: [{ type: "createRecord", allocation }], isPending: true };
+  if (allocation.record === undefined) {
+    if (allocation.isKnownGone) return { actions: [], isPending: false };
+    return { actions: [{ type: "createRecord", allocation }], isPending: true };
+  }
   if (allocation.record.isDeleting) return { actions: [], isPending: true };
   return { actions: [{ type: "deleteRecord", eniId: allocation.eniId }], isPending: true };
 }
@@ -78,7 +84,6 @@ function removalOfUncreated(allocation: AllocationState): { actions: PodEniActio
     case "done":
       return { actions: [{ type: "recordCreated", allocation, eni: creation.eni }], isPending: true };
     case "failed":
-      return { actions: [{ type: "requestSweep" }], isPending: false };
     case "none":
       return { actions: [], isPending: false };
   }
@@ -190,7 +195,7 @@ function obstacleOf(
 /** Fixed addresses first, then interfaces that exist already (a former process left them half-way), then pod priority. */
 function placePriority(state: PodEniState): number {
   const isMade = state.allocations.some((allocation) => allocation.eniId !== "");
-  return (state.isFixed ? 4e10 : 0) + (isMade ? 8e10 : 0) + (state.pod?.priority ?? 0);
+  return (state.isFixed ? 8e10 : 0) + (isMade ? 4e10 : 0) + (state.pod?.priority ?? 0);
 }
 
 function giveUp(state: PodEniState, reason: string, message: string, retryAfterMs: number): PodEniPlan {
@@ -351,7 +356,7 @@ function planMissing(allocation: AllocationState): Step {
   const message = `the cloud has no interface ${allocation.eniId} any more; somebody deleted it`;
   if (!allocation.isFixed) return { actions: [{ type: "forgetInterface", allocation }], isBound: false };
   const advice = `${message}. Its fixed address is lost: delete the PodENI to get another`;
-  return { ...stop(reasons.interfaceMissing, advice, misconfiguredRetryMs), actions: [] };
+  return stop(reasons.interfaceMissing, advice, misconfiguredRetryMs);
 }
 
 function progress(reason: string, message: string): Step {
