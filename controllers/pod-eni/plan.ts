@@ -62,8 +62,12 @@ function planRemoval(state: PodEniState): PodEniPlan {
   const names = state.allocations.map((allocation) => allocation.eniId).filter((id) => id !== "");
   return {
     actions,
-    explanation: { reason: reasons.releasing, message: `releasing ${names.join(", ")}`, isFailure: false },
+    explanation: { reason: reasons.releasing, message: `releasing ${listOf(names)}`, isFailure: false },
   };
+}
+
+function listOf(eniIds: readonly string[]): string {
+  return eniIds.length === 0 ? "what was being created" : eniIds.join(", ");
 }
 
 function removalStep(allocation: AllocationState): { actions: PodEniAction[]; isPending: boolean } {
@@ -230,12 +234,17 @@ function planAllocations(
     steps.find((step) => step.explanation?.isFailure === true) ?? steps.find((step) => step.explanation);
   const requeues = steps.flatMap((step) => step.requeueAfterMs ?? []);
   const actions = steps.flatMap((step) => step.actions);
-  if (steps.some((step) => step.givesPlaceUp)) actions.push({ type: "releasePlace" });
+  const givesPlaceUp = steps.some((step) => step.givesPlaceUp);
   return {
-    actions,
+    actions: givesPlaceUp ? [...actions.filter(isAllowedWithoutPlace), { type: "releasePlace" }] : actions,
     ...(explained?.explanation !== undefined && { explanation: explained.explanation }),
     ...(requeues.length > 0 && { requeueAfterMs: Math.min(...requeues) }),
   };
+}
+
+/** Nothing new is asked of the cloud for a pod that gives its place to another. */
+function isAllowedWithoutPlace({ type }: PodEniAction): boolean {
+  return type !== "startCreate" && type !== "requestAttach";
 }
 
 function planCreation(
@@ -301,7 +310,7 @@ function chooseVSwitch(
 ): Step {
   const { network } = allocation;
   if (network === undefined) {
-    const message = `the pod no longer says which vSwitches interface ${allocation.interface} may use, and ${allocation.vSwitchId} has no free address`;
+    const message = `the pod no longer says which vSwitches interface ${allocation.interface} may use${allocation.vSwitchId === "" ? "" : `, and ${allocation.vSwitchId} has no free address`}`;
     return stop(reasons.vSwitchesExhausted, message, vSwitchRetryMs);
   }
   const choice = selectVSwitch({
