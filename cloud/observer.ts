@@ -54,9 +54,8 @@ const oldNotifyMs = 5_000;
 const sameNotifyMs = 1_000;
 /** From here on nobody waits for the second: the interface is stuck. */
 const stuckMs = 60_000;
-/** More binds than these within the window are a burst. The quota of creates allows a stream of 33 at most. */
-const burstSize = 45;
-const burstWindowMs = 4_000;
+/** Binds that began within this time share their looks. */
+const bindWindowMs = 4_000;
 /** Nobody waits for the end of a release to the tenth of a second. */
 const releaseIntervalMs = 800;
 const failedBackoffMs = 200;
@@ -214,13 +213,13 @@ export class Observer implements EniObserver {
   }
 
   /**
-   * Milliseconds between two looks. A stream of binds is looked at often, for the look is what the pod waits for; of a
-   * burst many finish between two looks, so fewer looks serve it; so are one or two looked at less often, for which a
-   * call each would be dear. Near the share of the quota, looks are spread over what is left of it.
+   * Milliseconds between two looks. Binds are looked at often, for the look is what the pod waits for; less often when
+   * there are only a few, for which a call each would be dear. Near the share of the quota, looks are spread over what is
+   * left of it.
    */
   #intervalMs(due: readonly [string, Watched][], nowMs: number): number {
     const binding = due.some(([, watched]) => isBinding(watched)) ? this.#recentBinds(nowMs) : 0;
-    const wantedMs = binding === 0 ? releaseIntervalMs : binding < 4 ? 200 : binding < burstSize ? 120 : 100;
+    const wantedMs = binding === 0 ? releaseIntervalMs : binding < 4 ? 200 : 120;
     const recent = this.#recentLooks(nowMs);
     const used = recent.length / this.#options.looksPerMinute;
     if (used < 0.5) return wantedMs;
@@ -231,7 +230,7 @@ export class Observer implements EniObserver {
 
   /** Binds that began in the last seconds, finished ones included: the end of a burst is still a burst. */
   #recentBinds(nowMs: number): number {
-    while ((this.#bindStarts[0] ?? nowMs) < nowMs - burstWindowMs) this.#bindStarts.shift();
+    while ((this.#bindStarts[0] ?? nowMs) < nowMs - bindWindowMs) this.#bindStarts.shift();
     return Math.max(1, this.#bindStarts.length);
   }
 

@@ -184,7 +184,8 @@ describe("under virtual time", () => {
       const calls = apis.reduce((sum, api) => sum + api.calls, 0);
       const refusals = apis.reduce((sum, api) => sum + Object.keys(api.refusals).length, 0);
       expect(boundMs).toBeLessThan(pods > 500 ? 90_000 : 5_000);
-      expect(calls / pods).toBeLessThanOrEqual(4.2);
+      // Four that change something, and at most half a look: pods wait for the looks, so they are frequent.
+      expect(calls / pods).toBeLessThanOrEqual(4.5);
       expect(refusals).toBe(0);
       cloud.stop();
     },
