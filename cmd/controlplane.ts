@@ -95,8 +95,9 @@ async function patiently<T>(stopped: AbortSignal, log: Logger, attempt: () => Pr
     try {
       return await attempt();
     } catch (error) {
+      stopped.throwIfAborted();
       const canPass = error instanceof OperatorError && error.category !== "terminal" && error.category !== "invariant";
-      if (!canPass || stopped.aborted || systemClock.monotonic() + pauseMs > endMs) throw error;
+      if (!canPass || systemClock.monotonic() + pauseMs > endMs) throw error;
       log.warn("the Kubernetes API server does not serve the start yet; trying again", { error });
       await systemClock.sleep(pauseMs, stopped);
     }

@@ -75,19 +75,24 @@ async function main(): Promise<number> {
       return 0;
     }
     const say = (text: string): void => void process.stderr.write(`${text}\n`);
-    const result = await measure(sandbox, {
-      pods: options.pods,
-      killLeader: options.killLeader === true,
-      watch,
-      boundLines,
-      say,
-    });
+    const killLeader = options.killLeader === true;
+    const measured = measure(sandbox, { pods: options.pods, killLeader, watch, boundLines, say });
+    const result = await Promise.race([measured, interruption(stop.signal)]);
     process.stdout.write(`${options.json === true ? JSON.stringify(result) : JSON.stringify(result, undefined, 2)}\n`);
     return isGood(result) ? 0 : 1;
   } finally {
     stop.abort();
     await sandbox.stop();
   }
+}
+
+/** Rejects when the user does not want to wait for the figures. */
+function interruption(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const interrupt = (): void => reject(new Error("interrupted: nothing was measured"));
+    if (signal.aborted) interrupt();
+    else signal.addEventListener("abort", interrupt, { once: true });
+  });
 }
 
 function startWatch(sandbox: Sandbox, signal: AbortSignal): BindWatch {

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, type ChildProcess } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,22 +24,38 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a script of ours to its end, with nothing of this process's environment that could change what it does. */
-function runScript(cwd: string, args: readonly string[], limitMs = 20_000): Promise<Outcome> {
-  const env = { PATH: process.env["PATH"], HOME: process.env["HOME"] };
-  return new Promise((resolve) => {
-    execFile(process.execPath, args, { cwd, env, timeout: limitMs }, (error, stdout, stderr) =>
-      // A process that a signal ended has no code; none of these may end so.
-      resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }),
-    );
-  });
+interface Script {
+  readonly child: ChildProcess;
+  readonly outcome: Promise<Outcome>;
 }
+
+const running = new Set<ChildProcess>();
+
+/** Starts a script of ours with nothing of this process's environment that could change what it does. */
+function startScript(cwd: string, args: readonly string[], limitMs = 20_000): Script {
+  const env = { PATH: process.env["PATH"], HOME: process.env["HOME"] };
+  let end: (outcome: Outcome) => void;
+  const outcome = new Promise<Outcome>((resolve) => (end = resolve));
+  const child = execFile(process.execPath, args, { cwd, env, timeout: limitMs }, (error, stdout, stderr) => {
+    running.delete(child);
+    // A process that a signal ended has no code; none of these may end so.
+    end({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr });
+  });
+  running.add(child);
+  return { child, outcome };
+}
+
+const runScript = (cwd: string, args: readonly string[]): Promise<Outcome> => startScript(cwd, args).outcome;
 
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "terway-process-"));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  for (const child of running) child.kill();
+  await eventually("every script has ended", () => running.size === 0);
+  rmSync(folder, { recursive: true, force: true });
+}, 40_000);
 
 /** Writes a file of this suite and returns its path. */
 function written(name: string, text: string): string {
@@ -64,7 +80,7 @@ describe("processes", () => {
   const { scenario, start } = concurrentScenarios();
 
   beforeAll(() => {
-    copy = copyOfRepository(join(folder, "copy"));
+    copy = copyOfRepository("copy");
     start();
   });
 
@@ -119,7 +135,7 @@ describe("processes", () => {
       says: ["odd.yaml", "rule 1 (odd)", "`effect` must be", "timeoutAfterEffect"],
     },
   ])(
-    "the sandbox program refuses $wrong by name and starts nothing",
+    "the sandbox program refuses $wrong by name",
     async ({ flags, says }) => {
       writeFileSync(join(copy, "odd.yaml"), 'faults:\n  - name: odd\n    api: "*"\n    effect: explode\n');
       const { code, stdout, stderr } = await runScript(copy, ["cmd/sandbox.ts", "--exit", ...flags]);
@@ -146,13 +162,32 @@ describe("processes", () => {
     try {
       const tries = () =>
         lines.filter(({ level, error }) => level === "warn" && JSON.stringify(error).includes(server));
-      await eventually("it has tried three times", () => tries().length >= 3, { state: () => lines });
+      await eventually("it has tried twice", () => tries().length >= 2, { state: () => lines });
       expect(tries()[0]?.["message"]).toMatch(/API server.*trying again/);
       expect(await endingOf(alone)).toEqual({ code: 0 });
       expect(lines.filter(({ level }) => level === "error")).toEqual([]);
     } finally {
       await alone.stop();
     }
+  }, 60_000);
+
+  it("a measured run that is interrupted ends at once, with its controlplane and without figures", async () => {
+    const other = copyOfRepository("other");
+    const { child, outcome } = startScript(other, ["cmd/sandbox.ts", "--nodes", "1", "--pods", "1", "--exit"]);
+    await eventually("the controlplane is ready", async () => {
+      try {
+        return (await fetch(healthUrlIn(other))).ok;
+      } catch {
+        return false; // Neither its configuration nor its port is there at first.
+      }
+    });
+    child.kill("SIGINT");
+    const startMs = systemClock.monotonic();
+    const { code, stdout, stderr } = await outcome;
+    expect(systemClock.monotonic() - startMs).toBeLessThan(endLimitMs);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain("interrupted");
+    await expect(fetch(healthUrlIn(other))).rejects.toThrow();
   }, 60_000);
 
   describe("two replicas", () => {
@@ -199,6 +234,8 @@ describe("processes", () => {
       const pods = await world.kube.pods(namespace);
       expect(new Set(pods.map(({ status }) => status?.podIP)).size).toBe(pods.length);
       expect(world.ownInterfaces()).toHaveLength(pods.length);
+      await world.kube.deletePath(`/api/v1/namespaces/${namespace}`);
+      await eventually("nothing is left", () => world.ownInterfaces().length === 0);
     }, 60_000);
   });
 
@@ -206,7 +243,7 @@ describe("processes", () => {
     "the measured run of the sandbox: everything bound, its figures on the last line, nothing left",
     async () => {
       const args = ["cmd/sandbox.ts", "--nodes", "2", "--pods", "4", "--json", "--exit"];
-      const { code, stdout, stderr } = await runScript(copy, args, 85_000);
+      const { code, stdout, stderr } = await startScript(copy, args, 85_000).outcome;
       // Standard error says how far it came.
       expect({ code, stderr }).toMatchObject({ code: 0 });
       const result = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Figures;
@@ -225,9 +262,7 @@ describe("processes", () => {
       const sum = Object.values(result.calls).reduce((total, count) => total + count, 0);
       expect(result.callsPerPod).toBeCloseTo(sum / 4, 2);
 
-      const configPath = join(copy, ".sandbox", "terway-controlplane-1", "ctrl-config.yaml");
-      const { healthzBindAddress } = parse(readFileSync(configPath, "utf8")) as { healthzBindAddress: string };
-      await expect(fetch(`http://${healthzBindAddress}/healthz`)).rejects.toThrow();
+      await expect(fetch(healthUrlIn(copy))).rejects.toThrow();
     },
   );
 });
@@ -259,11 +294,19 @@ function outOfBounds(result: Figures): readonly object[] {
   return figures.filter(({ value, min, max }) => !(typeof value === "number" && value >= min && value <= max));
 }
 
+/** Of the controlplane that the sandbox program of that folder started. */
+function healthUrlIn(repository: string): string {
+  const path = join(repository, ".sandbox", "terway-controlplane-1", "ctrl-config.yaml");
+  const { healthzBindAddress } = parse(readFileSync(path, "utf8")) as { readonly healthzBindAddress: string };
+  return `http://${healthzBindAddress}/readyz`;
+}
+
 /**
  * The sources in another folder. The sandbox program writes into `.sandbox` of the repository it is in, and empties that
  * folder first: run in this one it would break a sandbox that somebody is looking at.
  */
-function copyOfRepository(target: string): string {
+function copyOfRepository(name: string): string {
+  const target = join(folder, name);
   const left = new Set(["node_modules", ".git", ".cache", ".sandbox", "coverage", "docs", "e2e"]);
   mkdirSync(target);
   cpSync(root, target, { recursive: true, filter: (source) => !left.has(basename(source)) });
