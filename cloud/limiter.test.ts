@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../test/fixtures/property.ts";
 import type { CallPriority } from "../domain/eni/eni.ts";
 import { ThrottledError } from "../runtime/errors.ts";
 import type { ApiName } from "./call.ts";

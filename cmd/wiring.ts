@@ -253,6 +253,7 @@ export function buildControlplane(world: World): Controlplane {
       await Promise.all([creations.stop(), effects.stop(), recorder.stop()]);
     }),
     leaderPart("cloud", (signal) => {
+      ledger.lead(clock.now());
       cloud.start(signal);
       return untilAborted(signal);
     }),

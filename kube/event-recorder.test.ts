@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import FakeTimers from "@sinonjs/fake-timers";
-import fc from "fast-check";
+import fc from "../test/fixtures/property.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { FencedError } from "../runtime/errors.ts";
 import type { Logger, Recorder } from "../runtime/ports.ts";

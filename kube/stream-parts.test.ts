@@ -1,7 +1,7 @@
 /** The small parts of the transport: the client-side limit and the cutting of lines. */
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import FakeTimers from "@sinonjs/fake-timers";
-import fc from "fast-check";
+import fc from "../test/fixtures/property.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { TokenBucket } from "./token-bucket.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../test/fixtures/property.ts";
 import { Places } from "./places.ts";
 
 /** Lets p-queue hand out what is free. */

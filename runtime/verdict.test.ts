@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../test/fixtures/property.ts";
 import { abortError } from "./clock.ts";
 import * as errors from "./errors.ts";
 import { verdictOf } from "./verdict.ts";

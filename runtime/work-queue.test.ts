@@ -1,6 +1,6 @@
 import FakeTimers from "@sinonjs/fake-timers";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../test/fixtures/property.ts";
 import { systemClock } from "./clock.ts";
 import { WorkQueue } from "./work-queue.ts";
 import type { WorkQueueMetrics } from "./work-queue.ts";

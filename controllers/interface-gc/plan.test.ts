@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import type { Eni, EniStatus, EniType } from "../../domain/eni/eni.ts";
 import { certainAfterMs, planSweep, type ListedEni, type SweepState } from "./plan.ts";
 

@@ -67,6 +67,8 @@ export function aState(given: Partial<NetworkInterfaceState> = {}): NetworkInter
     hasFinalizer: true,
     instanceId: "i-1",
     trunkEniId: "eni-trunk",
+    wasDetached: false,
+    leadsSinceMs: 0,
     nowMs,
     ...given,
   };

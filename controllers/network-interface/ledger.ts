@@ -1,5 +1,12 @@
 import type { Eni } from "../../domain/eni/eni.ts";
-import { detachAnsweredAtMs, type Effect, type Knowledge, type LastCall } from "./state.ts";
+import {
+  attachSentAtMs,
+  detachAnsweredAtMs,
+  type Effect,
+  type Knowledge,
+  type LastCall,
+  type LedgerEntry,
+} from "./state.ts";
 
 /**
  * What this process knows of cloud interfaces beyond their records: the newest read and the last call of each. A cache:
@@ -9,10 +16,21 @@ export class EniLedger {
   readonly #knowledge = new Map<string, Knowledge>();
   readonly #lastCalls = new Map<string, LastCall>();
 
-  of(eniId: string): { readonly knowledge?: Knowledge; readonly lastCall?: LastCall } {
+  #leadsSinceMs = 0;
+
+  /** This process makes the calls from now on. */
+  lead(nowMs: number): void {
+    this.#leadsSinceMs = nowMs;
+  }
+
+  of(eniId: string): LedgerEntry {
     const knowledge = this.#knowledge.get(eniId);
     const lastCall = this.#lastCalls.get(eniId);
-    return { ...(knowledge !== undefined && { knowledge }), ...(lastCall !== undefined && { lastCall }) };
+    return {
+      leadsSinceMs: this.#leadsSinceMs,
+      ...(knowledge !== undefined && { knowledge }),
+      ...(lastCall !== undefined && { lastCall }),
+    };
   }
 
   /** Files a read that began at `observedAtMs`; an older one than is known is dropped. `eni` undefined: not in the answer. */
@@ -26,11 +44,13 @@ export class EniLedger {
   startCall(eniId: string, effect: Effect, tries: number, nowMs: number): void {
     const former = this.#lastCalls.get(eniId);
     const formerDetachAtMs = former === undefined ? undefined : detachAnsweredAtMs(former);
+    const formerAttachAtMs = former === undefined ? undefined : attachSentAtMs(former);
     this.#lastCalls.set(eniId, {
       effect,
       startedAtMs: nowMs,
       outcome: { type: "running" },
       ...(formerDetachAtMs !== undefined && { formerDetachAtMs }),
+      ...(formerAttachAtMs !== undefined && { formerAttachAtMs }),
       tries,
     });
   }

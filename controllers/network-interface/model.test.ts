@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import { ModelCloud, type CloudFaults } from "../../test/fixtures/model-cloud.ts";
 import { OperatorError } from "../../runtime/errors.ts";
 import { seededRandom } from "../../runtime/random.ts";
@@ -54,11 +54,13 @@ class Drive {
   /** Every memory of this process is lost. */
   restart(): void {
     this.#ledger.forget(eniId);
+    this.#ledger.lead(this.nowMs);
     this.#ended = undefined;
   }
 
   #state(goal: Goal, target: { instanceId: string; trunkEniId: string }): NetworkInterfaceState {
-    const fixed = { eniId, goal, isUnmanaged: false, hasFinalizer: true, nowMs: this.nowMs };
+    const wasDetached = this.calls.includes("detach");
+    const fixed = { eniId, goal, isUnmanaged: false, hasFinalizer: true, wasDetached, nowMs: this.nowMs };
     return { ...fixed, ...target, ...this.#ledger.of(eniId) };
   }
 

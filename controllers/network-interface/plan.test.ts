@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import type { EniStatus } from "../../domain/eni/eni.ts";
 import { anEni, aState, called, nowMs, seen } from "./fixtures.ts";
 import { planNetworkInterface, type NetworkInterfacePlan } from "./plan.ts";
@@ -120,6 +120,16 @@ const table: readonly Row[] = [
     plan: attach(),
   },
 
+  {
+    name: "InUse a moment after this process took over, of an interface that was detached before: maybe a late read, look on",
+    given: { wasDetached: true, leadsSinceMs: nowMs - 3_900, ...seen("InUse") },
+    plan: watch("attach", nowMs),
+  },
+  {
+    name: "the same when late reads are over: bound",
+    given: { wasDetached: true, leadsSinceMs: nowMs - 4_000, ...seen("InUse") },
+    plan: bound,
+  },
   {
     name: "InUse where wanted, but detached there 3.9 s ago: perhaps a late read",
     given: { ...seen("InUse"), ...called("attach", "accepted", 2_000, { formerDetachAgoMs: 3_900 }) },

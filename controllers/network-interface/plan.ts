@@ -1,5 +1,12 @@
 import type { Eni } from "../../domain/eni/eni.ts";
-import { detachAnsweredAtMs, type Effect, type Knowledge, type LastCall, type NetworkInterfaceState } from "./state.ts";
+import {
+  attachSentAtMs,
+  detachAnsweredAtMs,
+  type Effect,
+  type Knowledge,
+  type LastCall,
+  type NetworkInterfaceState,
+} from "./state.ts";
 
 /** One call of the cloud or of the API server each, or none at all (`wait`, `look`). */
 export type NetworkInterfaceAction =
@@ -114,14 +121,16 @@ function absent(state: NetworkInterfaceState, knowledge: Knowledge): NetworkInte
 }
 
 function available(state: NetworkInterfaceState, eni: Eni): NetworkInterfacePlan {
-  switch (state.goal) {
-    case "attached":
-      return attach(state, eni);
-    case "detached":
-      return isReleased(state) ? { action: { type: "reportUnbind" } } : watch("detach", state);
-    default:
-      return ask(state, "delete", eni);
-  }
+  if (state.goal === "attached") return attach(state, eni);
+  if (isFromBeforeAttach(state)) return watch("detach", state);
+  if (state.goal !== "detached") return ask(state, "delete", eni);
+  return isReleased(state) ? { action: { type: "reportUnbind" } } : watch("detach", state);
+}
+
+/** The pod went so soon that a late read shows its interface as it was before the attach. */
+function isFromBeforeAttach({ knowledge, lastCall }: NetworkInterfaceState): boolean {
+  const sentAtMs = lastCall === undefined ? undefined : attachSentAtMs(lastCall);
+  return sentAtMs !== undefined && knowledge !== undefined && knowledge.observedAtMs < sentAtMs + lateReadMs;
 }
 
 /** Our own detach ended, or Available has been shown for so long that it is no late read from before an attach. */
@@ -146,8 +155,10 @@ function isFromBeforeDelete(state: NetworkInterfaceState): boolean {
 }
 
 /** A pod that comes back at once is not told of the attachment that its predecessor had. */
-function isFromBeforeDetach({ knowledge, lastCall }: NetworkInterfaceState): boolean {
-  const detachedAtMs = lastCall === undefined ? undefined : detachAnsweredAtMs(lastCall);
+function isFromBeforeDetach({ knowledge, lastCall, wasDetached, leadsSinceMs }: NetworkInterfaceState): boolean {
+  const ownDetachAtMs = lastCall === undefined ? undefined : detachAnsweredAtMs(lastCall);
+  // A former process may have detached it until the moment it handed over.
+  const detachedAtMs = ownDetachAtMs ?? (wasDetached ? leadsSinceMs : undefined);
   if (detachedAtMs === undefined || knowledge === undefined) return false;
   return knowledge.observedAtMs < detachedAtMs + lateReadMs;
 }

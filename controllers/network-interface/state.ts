@@ -17,6 +17,10 @@ export interface NetworkInterfaceState {
   readonly instanceId: string;
   readonly trunkEniId: string;
   readonly networkCardIndex?: number;
+  /** It was attached and detached before, by this process or a former one. Source: `.status.eniInfo.status` Unbind. */
+  readonly wasDetached: boolean;
+  /** Since when this process makes the calls; those of a former one are not known. */
+  readonly leadsSinceMs: number;
   /** Newest thing known of the interface in the cloud; absent after a restart. `eni` undefined: the cloud has none. */
   readonly knowledge?: Knowledge;
   /** The last effect that this process asked the cloud for. */
@@ -47,9 +51,14 @@ export interface LastCall {
     | { readonly type: "refused"; readonly atMs: number; readonly retryAtMs: number };
   /** When the last detach before this call was answered, unless it was refused. Reads may still show it attached there. */
   readonly formerDetachAtMs?: number;
+  /** When the last attach before this call was sent, unless it was refused. Reads may still show it Available from before. */
+  readonly formerAttachAtMs?: number;
   /** How often in a row this effect was asked for without reaching its end, this call included. */
   readonly tries: number;
 }
+
+/** What only this process knows of one interface. */
+export type LedgerEntry = Pick<NetworkInterfaceState, "leadsSinceMs" | "knowledge" | "lastCall">;
 
 /** When the last detach, this call or an earlier one, was answered; undefined when there was none or it was refused. */
 export function detachAnsweredAtMs({ effect, outcome, formerDetachAtMs }: LastCall): number | undefined {
@@ -57,13 +66,14 @@ export function detachAnsweredAtMs({ effect, outcome, formerDetachAtMs }: LastCa
   return outcome.type === "accepted" || outcome.type === "unknown" ? outcome.atMs : undefined;
 }
 
+/** When the last attach, this call or an earlier one, was sent; undefined when there was none or it was refused. */
+export function attachSentAtMs({ effect, startedAtMs, outcome, formerAttachAtMs }: LastCall): number | undefined {
+  return effect === "attach" && outcome.type !== "refused" ? startedAtMs : formerAttachAtMs;
+}
+
 /** Takes the record apart; the ledger supplies what only this process knows. */
 // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
-export function toState(
-  record: NetworkInterface,
-  ledger: { readonly knowledge?: Knowledge; readonly lastCall?: LastCall },
-  nowMs: number,
-): NetworkInterfaceState {
+export function toState(record: NetworkInterface, ledger: LedgerEntry, nowMs: number): NetworkInterfaceState {
   const { status } = record;
   return {
     eniId: record.metadata.name,
@@ -73,8 +83,8 @@ export function toState(
     instanceId: status?.instanceID ?? "",
     trunkEniId: status?.trunkENIID ?? "",
     ...(status?.networkCardIndex !== undefined && { networkCardIndex: status.networkCardIndex }),
-    ...(ledger.knowledge !== undefined && { knowledge: ledger.knowledge }),
-    ...(ledger.lastCall !== undefined && { lastCall: ledger.lastCall }),
+    wasDetached: status?.eniInfo.status === "Unbind",
+    ...ledger,
     nowMs,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import { CallFailed } from "../../cloud/call.ts";
 import { toOperatorError } from "../../cloud/operator-error.ts";
 import {

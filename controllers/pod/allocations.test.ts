@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import type { PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { PodEniType, PodNetwork } from "../../domain/pod-network/pod-networks.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import { planPod, type PodPlan } from "./plan.ts";
 import type { PodFacts, PodState, RecordFacts } from "./state.ts";

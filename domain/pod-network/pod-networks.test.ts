@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import { encodePodNetworks, isFixedNamePod, parsePodNetworks, podUsesEni } from "./pod-networks.ts";
 import type { NodeToServe, PodNetwork, PodToServe } from "./pod-networks.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import { Ipv4Pool, Ipv6Pool } from "./address-pool.ts";
 
 describe("the IPv4 addresses of a vSwitch", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import { planStatefulSet, type StatefulPod, type StatefulSetState } from "./stateful-set-plan.ts";
 
 /** Three pods wanted, in order, one revision, none there. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import type { KubeJson } from "./kube-json.ts";
 import { applyPatch, conflictMessage, trackUpdate, type ApplyResult } from "./server-side-apply.ts";
 import type { JsonSchema } from "./structural-schema.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import type { KubeJson } from "./kube-json.ts";
 import { StrategicMergeError, strategicMerge } from "./strategic-merge.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import { applyDefaults, formatFieldErrors, prune, validate, type JsonSchema } from "./structural-schema.ts";
 
 const text: JsonSchema = { type: "string" };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import fc from "fast-check";
+import fc from "../../test/fixtures/property.ts";
 import { applyPatch, createPatch } from "rfc6902";
 import { aPlane, aPod, complete, decide, mutated, withNetworks, zoneIn, zonesAffinity } from "./fixtures.ts";
 import type { PodManifest } from "./manifest.ts";
