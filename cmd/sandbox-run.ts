@@ -48,7 +48,8 @@ export interface RunOptions {
 export const burstNamespace = "burst";
 const fixedNamespace = "fixed-run";
 const fixedReplicas = 3;
-const podsPerSecond = 100;
+/** kube-controller-manager makes 20 with its default limit. */
+const podsPerSecond = 50;
 
 export async function measure(sandbox: Sandbox, options: RunOptions): Promise<RunResult> {
   const { watch, pods, say, boundLines } = options;
@@ -135,7 +136,7 @@ export async function applyPlanes(transport: Transport): Promise<void> {
   }
 }
 
-/** Creates pods at a steady rate, however long each takes: as fast as controllers of a real cluster make them. */
+/** Creates pods at a steady rate, however long each takes: faster than the controllers of a real cluster make them. */
 export async function createPods(transport: Transport, count: number): Promise<void> {
   const startMs = systemClock.monotonic();
   const creations: Promise<void>[] = [];
