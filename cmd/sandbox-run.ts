@@ -142,15 +142,15 @@ export async function createPods(transport: Transport, count: number): Promise<v
   const creations: Promise<void>[] = [];
   for (let index = 0; index < count; index++) {
     await systemClock.sleep(startMs + (index * 1_000) / podsPerSecond - systemClock.monotonic());
-    const creation = createPod(transport, burstNamespace, `pod-${String(index).padStart(5, "0")}`);
+    const creation = createPod(transport, `pod-${String(index).padStart(5, "0")}`);
     creation.catch(() => undefined); // Awaited below, maybe later.
     creations.push(creation);
   }
   await Promise.all(creations);
 }
 
-async function createPod(transport: Transport, namespace: string, name: string): Promise<void> {
-  const path = `/api/v1/namespaces/${namespace}/pods`;
+async function createPod(transport: Transport, name: string): Promise<void> {
+  const path = `/api/v1/namespaces/${burstNamespace}/pods`;
   const body = {
     apiVersion: "v1",
     kind: "Pod",
