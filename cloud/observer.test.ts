@@ -15,11 +15,12 @@ describe("the observer", () => {
   afterEach(() => time.timers.uninstall());
 
   /** A cloud with interfaces whose status is a function of time; absent ones are not answered. */
-  const world = (options: { answerMs?: number; looksPerMinute?: number } = {}) => {
+  const world = (options: { answerMs?: number; looksPerMinute?: number; waitMs?: () => number } = {}) => {
     const statusById = new Map<string, () => string | undefined>();
     const looks: { atMs: number; ids: readonly string[]; priority: CallPriority }[] = [];
     const failures: Error[] = [];
     const invoke: Invoke = async (_, __, parameters, { priority }) => {
+      if (options.waitMs !== undefined) await time.clock.sleep(options.waitMs());
       const query = typeof parameters === "function" ? parameters(time.clock.now()) : parameters;
       if (query === undefined) return undefined;
       const ids = query["NetworkInterfaceId"] as readonly string[];
@@ -115,6 +116,23 @@ describe("the observer", () => {
     const delays = woken.map(({ eniId, atMs }) => atMs - (ends.get(eniId) ?? 0)).toSorted((a, b) => a - b);
     expect(delays).toHaveLength(300);
     expect(delays[296]).toBeLessThanOrEqual(100 + 150);
+  });
+
+  it("asks for everyone at every look, though each call waits a little for the quota", async () => {
+    let call = 0;
+    const { looks, watch, statusById } = world({ waitMs: () => (call++ % 2 === 0 ? 20 : 0) });
+    for (let n = 0; n < 10; n += 1) {
+      statusById.set(`eni-${n}`, () => "Attaching");
+      watch(`eni-${n}`, "attach");
+      await time.timers.tickAsync(20);
+    }
+    await time.timers.tickAsync(4_000);
+    const gaps = Array.from({ length: 10 }, (_, n) => {
+      const own = looks.filter(({ ids }) => ids.includes(`eni-${n}`)).map(({ atMs }) => atMs);
+      return own.slice(1).map((atMs, index) => atMs - (own[index] ?? 0));
+    }).flat();
+    expect(gaps.length).toBeGreaterThan(100);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(160);
   });
 
   it("asks at most a hundred ids a call, and for all of many", async () => {

@@ -57,7 +57,7 @@ const stuckMs = 60_000;
 /** Binds that began within this time share their looks. */
 const bindWindowMs = 4_000;
 /** Nobody waits for the end of a release to the tenth of a second. */
-const releaseIntervalMs = 800;
+const releaseIntervalMs = 1_000;
 const failedBackoffMs = 200;
 const failedBackoffAtMostMs = 5_000;
 
@@ -201,11 +201,16 @@ export class Observer implements EniObserver {
     return [...this.#watched].filter(([, watched]) => watched.dueAtMs <= nowMs);
   }
 
-  /** The next hundred due ids, the longest due first; each is due again after its own interval. */
+  /**
+   * The next hundred due ids, the longest due first; each is due again after its own interval. What is due half an
+   * interval later comes along: it would just miss this look and wait for the one after the next.
+   */
   #take(nowMs: number): readonly [string, Watched][] {
     const due = this.#due(nowMs);
-    const taken = due.toSorted(([, a], [, b]) => a.dueAtMs - b.dueAtMs).slice(0, idsPerLook);
+    if (due.length === 0) return [];
     const intervalMs = this.#intervalMs(due, nowMs);
+    const near = this.#due(nowMs + intervalMs / 2);
+    const taken = near.toSorted(([, a], [, b]) => a.dueAtMs - b.dueAtMs).slice(0, idsPerLook);
     for (const [, watched] of taken) watched.dueAtMs = nowMs + ownIntervalMs(watched, nowMs, intervalMs);
     if (taken.length > 0) this.#lookStarts.push(nowMs);
     while ((this.#lookStarts[0] ?? nowMs) <= nowMs - 60_000) this.#lookStarts.shift();

@@ -249,14 +249,17 @@ export class PodEniExecutor {
     const made = allocations[allocation.index];
     if (made === undefined) return;
     onCreated(eni);
-    await absorbExisting(networkInterfaces.client.create(toNetworkInterface(podEni, made), signal));
-    await this.#patch(
-      podEni,
-      { metadata: { resourceVersion: podEni.metadata.resourceVersion }, spec: { allocations } },
-      signal,
-    );
-    operations.clear(`${key}/${allocation.interface}`);
-    this.#failures.delete(`${key}/${allocation.interface}`);
+    const operationKey = `${key}/${allocation.interface}`;
+    const { resourceVersion } = podEni.metadata;
+    // Both at once, for the pod waits: either write alone is completed by the next plan, also after a crash.
+    const written = await Promise.allSettled([
+      absorbExisting(networkInterfaces.client.create(toNetworkInterface(podEni, made), signal)),
+      this.#patch(podEni, { metadata: { resourceVersion }, spec: { allocations } }, signal).then(() => {
+        operations.clear(operationKey);
+        this.#failures.delete(operationKey);
+      }),
+    ]);
+    for (const write of written) if (write.status === "rejected") throw write.reason;
     recorder.event({
       regarding: referenceTo(podEni),
       related: podOf(podEni),

@@ -139,9 +139,9 @@ export class PodEniReconciler implements Reconciler {
   }
 }
 
-/** The answer of a deletion is no object for the cache, so that a plan made at once would ask for it again. */
+/** What ends an object has no answer for the cache, so that a plan made at once would ask for it again. */
 function isToldByWatch({ type }: PodEniAction): boolean {
-  return type === "deleteSelf" || type === "deleteRecord";
+  return type === "deleteSelf" || type === "deleteRecord" || type === "removeFinalizers";
 }
 
 const noVSwitches: PodEniState["vSwitches"] = new Map();
