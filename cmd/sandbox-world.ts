@@ -11,7 +11,7 @@ import { createCloud, type FaultRule, type Latencies, type SimulatedCloud } from
 import { startCluster, type Cluster } from "../sandbox/cluster/cluster.ts";
 import type { NodeSpec } from "../sandbox/cluster/node-specs.ts";
 import { ControlplaneProcess } from "../sandbox/controlplane-process.ts";
-import { createApiServer, toKubeconfig, type ApiServer } from "../sandbox/kube-apiserver/index.ts";
+import { createApiServer, toKubeconfig } from "../sandbox/kube-apiserver/index.ts";
 import { landscape, layOut } from "../sandbox/landscape.ts";
 import { webhookConfigurations } from "../webhook/configurations.ts";
 
@@ -30,6 +30,28 @@ export interface SandboxOptions {
   /** Members that replace those of the controlplane's credential file. */
   readonly credential?: Credential;
   readonly onLogLine?: (replica: string, line: Readonly<Record<string, unknown>>) => void;
+  /** The API server. @default the sandbox's own */
+  readonly kubernetes?: StartKubernetes;
+}
+
+/** Starts an API server for a sandbox. */
+export type StartKubernetes = (options: {
+  readonly directory: string;
+  readonly seed: SandboxOptions["seed"];
+  /** Where a webhook of the controlplane's Service is served now; undefined while no replica runs. */
+  readonly webhookUrl: () => string | undefined;
+}) => Promise<Kubernetes>;
+
+export interface Kubernetes {
+  /** As an administrator. */
+  readonly transport: Transport;
+  /** Of an administrator. */
+  readonly kubeconfigPath: string;
+  /** Port at which the API server reaches the Service of the webhooks. */
+  readonly webhookPort: number;
+  /** Whether scheduler and workload controllers come with it, so that the stand-ins for them must not run. */
+  readonly hasControllers: boolean;
+  stop(): Promise<void>;
 }
 
 /** Source: the credential file's keys. */
@@ -46,7 +68,6 @@ export interface Replica {
 }
 
 export interface Sandbox {
-  readonly apiServer: ApiServer;
   readonly transport: Transport;
   readonly cloud: SimulatedCloud;
   readonly cluster: Cluster;
@@ -68,12 +89,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { directory, seed } = options;
   mkdirSync(directory, { recursive: true });
   const replicas: Replica[] = [];
-  const apiServer = createApiServer({
-    clock: systemClock,
-    random: seededRandom(`${seed}/api`),
-    resolveService: () => replicas.find(({ process }) => process.isRunning)?.webhookUrl,
+  const kubernetes = await (options.kubernetes ?? startSandboxKubernetes)({
+    directory,
+    seed,
+    webhookUrl: () => replicas.find(({ process }) => process.isRunning)?.webhookUrl,
   });
-  const transport = apiServer.transport();
+  const { transport, kubeconfigPath } = kubernetes;
   const cloud = createCloud({
     clock: systemClock,
     random: seededRandom(`${seed}/cloud`),
@@ -83,19 +104,14 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     ...(options.latencies !== undefined && { latencies: options.latencies }),
   });
   const specs = layOut(cloud, options.nodes);
-  const listening = await apiServer.listen({
-    host: "127.0.0.1",
-    tokens: { [sandboxToken]: { name: "sandbox-admin", groups: ["system:masters"] } },
-  });
   const cloudListening = await cloud.listen({ host: "127.0.0.1" });
-  const kubeconfigPath = join(directory, "kubeconfig");
-  writeFileSync(kubeconfigPath, toKubeconfig({ ...listening, token: sandboxToken }), { mode: 0o600 });
-  await registerWebhooks(transport);
+  await registerWebhooks(transport, kubernetes.webhookPort);
   const cluster = startCluster({
     transport,
     clock: systemClock,
     random: seededRandom(`${seed}/cluster`),
     nodes: specs,
+    controllers: { scheduler: !kubernetes.hasControllers, workloads: !kubernetes.hasControllers },
     log: createLogger({ level: "error" }),
   });
   const start = (index: number, changes: Pick<SandboxOptions, "credential"> = {}): Promise<Replica> =>
@@ -103,7 +119,6 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   await cluster.ready();
   for (let index = 0; index < options.replicas; index++) replicas.push(await start(index));
   return {
-    apiServer,
     transport,
     cloud,
     cluster,
@@ -120,9 +135,37 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     stop: async () => {
       await Promise.all(replicas.map(({ process }) => process.stop()));
       await cluster.stop();
-      await Promise.all([listening.close(), cloudListening.close()]);
-      apiServer.close();
+      await Promise.all([kubernetes.stop(), cloudListening.close()]);
       cloud.close();
+    },
+  };
+}
+
+/** The sandbox's own, in this process. */
+async function startSandboxKubernetes({
+  directory,
+  seed,
+  webhookUrl,
+}: Parameters<StartKubernetes>[0]): Promise<Kubernetes> {
+  const apiServer = createApiServer({
+    clock: systemClock,
+    random: seededRandom(`${seed}/api`),
+    resolveService: webhookUrl,
+  });
+  const listening = await apiServer.listen({
+    host: "127.0.0.1",
+    tokens: { [sandboxToken]: { name: "sandbox-admin", groups: ["system:masters"] } },
+  });
+  const kubeconfigPath = join(directory, "kubeconfig");
+  writeFileSync(kubeconfigPath, toKubeconfig({ ...listening, token: sandboxToken }), { mode: 0o600 });
+  return {
+    transport: apiServer.transport(),
+    kubeconfigPath,
+    webhookPort: 443,
+    hasControllers: false,
+    stop: async () => {
+      await listening.close();
+      apiServer.close();
     },
   };
 }
@@ -130,10 +173,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 /** Known to the kubeconfig that is written with mode 0600, on loopback, for the life of one sandbox. */
 const sandboxToken = crypto.randomUUID();
 
-async function registerWebhooks(transport: Transport): Promise<void> {
+async function registerWebhooks(transport: Transport, port: number): Promise<void> {
   const { mutating, validating } = webhookConfigurations({
     controllerName,
-    target: { type: "service", namespace: "kube-system" },
+    target: { type: "service", namespace: "kube-system", port },
     failurePolicy: "Fail",
   });
   for (const [plural, body] of [
@@ -142,7 +185,7 @@ async function registerWebhooks(transport: Transport): Promise<void> {
   ] as const) {
     const path = `/apis/admissionregistration.k8s.io/v1/${plural}`;
     const { status } = await transport.request({ method: "POST", path, body }, new AbortController().signal);
-    if (status !== 201) throw new Error(`the sandbox API server refused ${plural}: HTTP ${status}`);
+    if (status !== 201) throw new Error(`the API server refused ${plural}: HTTP ${status}`);
   }
 }
 

@@ -6,7 +6,11 @@ import { startSandbox, type Sandbox, type SandboxOptions } from "../cmd/sandbox-
 import { systemClock } from "../runtime/clock.ts";
 import type { EniReport } from "../sandbox/alibaba-cloud/index.ts";
 import { landscape } from "../sandbox/landscape.ts";
+import { realKubernetes } from "../test/envtest/kubernetes.ts";
 import { Kube } from "./kube.ts";
+
+/** The suites run on the sandbox's API server, or with `--api real` on a real one with the real controllers. */
+const isReal = process.env["TEST_API"] === "real";
 
 /** An interface reaches each state in a tenth of the usual time, so that suites are short; the order of things is the same. */
 const quickLatencies = {
@@ -43,6 +47,7 @@ export async function startWorld(
     seed: 1,
     faults: [],
     latencies: quickLatencies,
+    ...(isReal && { kubernetes: realKubernetes() }),
     ...given,
     directory,
     onLogLine: (_, line) => logs.push(line),

@@ -1,17 +1,23 @@
 /**
  * `npm test`: every check of this repository, one line per stage with its time. The last line is
- * `N passed, N failed, N skipped`; the exit status is 1 if anything failed. Arguments narrow it: `lint`, `unit`, `e2e`.
+ * `N passed, N failed, N skipped`; the exit status is 1 if anything failed. Arguments narrow it: `lint`, `unit`,
+ * `contract`, `e2e`, and the last two by `--api sandbox` or `--api real` (a kube-apiserver: see hack/envtest).
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { whyNoControlPlane } from "../test/envtest/binaries.ts";
 import { countsOf, failureMessages, skippedLines, sumOf, type Counts, type JestReport } from "./jest-report.ts";
 
 const root = join(import.meta.dirname, "..");
 const cache = join(root, ".cache");
 
-/** A command that takes longer hangs: far above the five minutes that the whole may take. */
-const timeLimitMs = 600_000;
+/** A command that takes longer hangs: far above the ten minutes that the longest may take. */
+const timeLimitMs = 1_200_000;
+
+/** What tests of the cluster run against: the sandbox's API server, or a real one. */
+type Api = "sandbox" | "real";
 
 interface Stage {
   readonly name: string;
@@ -19,6 +25,10 @@ interface Stage {
   readonly command: readonly string[];
   /** Only of jest: where it writes its results. */
   readonly reportPath?: string;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** In one line, why it cannot run here. */
+  readonly skipped?: string | undefined;
 }
 
 interface Outcome extends Counts {
@@ -59,8 +69,20 @@ const lint: readonly Stage[] = [
   { name: "dead code (knip)", command: ["node_modules/knip/bin/knip.js", "--no-progress"] },
 ];
 
-const unit = jestStage("unit tests", "unit", ["--testPathIgnorePatterns", "/node_modules/", "<rootDir>/e2e/"]);
-const e2e = jestStage("end-to-end tests", "e2e", ["--runInBand", "--testPathPatterns", "^<rootDir>/e2e/"]);
+const ignoring = (...folders: readonly string[]): readonly string[] =>
+  ["/node_modules/", ...folders].flatMap((folder) => ["--testPathIgnorePatterns", folder]);
+const unit = jestStage("unit tests", "unit", ignoring("<rootDir>/e2e/", "<rootDir>/test/contract/"));
+
+/** Suites on an API server, which measure time or own processes: one after the other. */
+function clusterStage(name: string, folder: string, api: Api): Stage {
+  const filter = ["--runInBand", "--testPathPatterns", `^${root}/${folder}/`];
+  const id = `${folder.replace("/", "-")}-${api}`;
+  return {
+    ...jestStage(`${name}, ${api === "real" ? "real API server" : "sandbox"}`, id, filter),
+    env: { TEST_API: api },
+    skipped: api === "real" ? whyNoControlPlane() : undefined,
+  };
+}
 
 function jestStage(name: string, id: string, filter: readonly string[]): Stage {
   const reportPath = join(cache, `jest-${id}.json`);
@@ -77,16 +99,20 @@ function jestStage(name: string, id: string, filter: readonly string[]): Stage {
     // The linters run beside: a test that is slow because of them is not a failure.
     "--testTimeout=30000",
     ...filter,
-  ].map((argument) => argument.replace("^<rootDir>", `^${root}`));
+  ];
   return { name, command, reportPath };
 }
 
 /** Runs a stage, and prints its line; then, if it failed, what it said. */
 async function run(stage: Stage): Promise<Outcome> {
   const startedAt = performance.now();
-  const { reportPath } = stage;
+  const { reportPath, skipped } = stage;
+  if (skipped !== undefined) {
+    console.log(`skip   ${stage.name}: ${skipped}`);
+    return { name: stage.name, passed: 0, failed: 0, skipped: 1 };
+  }
   if (reportPath !== undefined) rmSync(reportPath, { force: true });
-  const { status, output } = await execute(stage.command);
+  const { status, output } = await execute(stage);
   const report = reportPath === undefined ? undefined : readReport(reportPath);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   return {
@@ -126,9 +152,13 @@ function withStatus(counts: Counts, status: number): Counts {
   return status !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 
-function execute(command: readonly string[]): Promise<{ readonly status: number; readonly output: string }> {
+function execute({ command, env = {} }: Stage): Promise<{ readonly status: number; readonly output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, command, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, command, {
+      cwd: root,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
     let output = "";
     const collect = (chunk: string): void => void (output += chunk);
     child.stdout.setEncoding("utf8").on("data", collect);
@@ -160,22 +190,25 @@ function textOf({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
-function hasSuites(folder: string): boolean {
-  const path = join(root, folder);
-  return existsSync(path) && readdirSync(path, { recursive: true }).some((name) => String(name).endsWith(".test.ts"));
-}
-
 const startedAt = performance.now();
-const wanted = process.argv.slice(2);
-const isWanted = (group: string): boolean => wanted.length === 0 || wanted.includes(group);
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { api: { type: "string" } } });
+if (values.api !== undefined && values.api !== "sandbox" && values.api !== "real") {
+  console.error(`--api ${values.api}: use sandbox or real`);
+  process.exit(2);
+}
+const apis: readonly Api[] = values.api === undefined ? ["sandbox", "real"] : [values.api];
+const isWanted = (group: string): boolean => positionals.length === 0 || positionals.includes(group);
 mkdirSync(cache, { recursive: true });
-// The linters use one core and the unit tests the other; the end-to-end tests measure time, so they run alone.
+// The linters use one core and the unit tests the other; the suites on an API server measure time, so they run alone.
 const [ofLint, ofUnit] = await Promise.all([
   runAll(isWanted("lint") ? lint : []),
   runAll(isWanted("unit") ? [unit] : []),
 ]);
-const ofE2e = await runAll(isWanted("e2e") && hasSuites("e2e") ? [e2e] : []);
-const outcomes = [...ofLint, ...ofUnit, ...ofE2e];
+const ofCluster = await runAll([
+  ...(isWanted("contract") ? apis.map((api) => clusterStage("contract", "test/contract", api)) : []),
+  ...(isWanted("e2e") ? apis.map((api) => clusterStage("end-to-end tests", "e2e", api)) : []),
+]);
+const outcomes = [...ofLint, ...ofUnit, ...ofCluster];
 const total = sumOf(outcomes);
 console.log(`total ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
 if (total.failed > 0) {

@@ -7,6 +7,7 @@ export type WebhookTarget =
       readonly type: "service";
       readonly namespace: string;
       /** @default the controller's name */ readonly name?: string;
+      /** Of the Service. @default 443 */ readonly port?: number;
     }
   | { readonly type: "url"; /** Without a path, for instance `https://127.0.0.1:4443`. */ readonly url: string };
 
@@ -92,7 +93,7 @@ function toClientConfig({ controllerName, target, caPem }: WebhookConfigurationO
   const caBundle = caPem === undefined ? {} : { caBundle: Buffer.from(caPem).toString("base64") };
   if (target.type === "url") return { url: `${target.url.replace(/\/$/, "")}${path}`, ...caBundle };
   return {
-    service: { namespace: target.namespace, name: target.name ?? controllerName, path, port: 443 },
+    service: { namespace: target.namespace, name: target.name ?? controllerName, path, port: target.port ?? 443 },
     ...caBundle,
   };
 }
