@@ -52,9 +52,15 @@ export function isApiName(name: string): name is ApiName {
 /**
  * Sends one call. `parameters` are in the wire's spelling (`VSwitchId`, `Tag: [{ Key, Value }]`); the answer is the
  * decoded JSON in the wire's spelling. One try, no waiting. @throws CallFailed for everything but success.
- * The signal is advisory: a call that is on its way may finish anyway.
+ * The signal is advisory: a call that is on its way may finish anyway. `beforeSend` is called right before the request
+ * leaves; what it throws refuses the call and is what the call rejects with.
  */
-export type CloudCall = (api: ApiName, parameters: CallParameters, signal: AbortSignal) => Promise<unknown>;
+export type CloudCall = (
+  api: ApiName,
+  parameters: CallParameters,
+  signal: AbortSignal,
+  beforeSend?: () => void,
+) => Promise<unknown>;
 
 export type CallParameters = Readonly<Record<string, ParameterValue | undefined>>;
 export type ParameterValue =

@@ -45,7 +45,6 @@ describe("the cloud client", () => {
       registry,
       regionId: "cn-hangzhou",
       fence: { assertHeld: () => undefined },
-      isLeaderElected: false,
       ...overrides,
     });
     return { cloud, calls, registry };

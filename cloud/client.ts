@@ -19,8 +19,11 @@ export interface CloudOptions {
   readonly regionId: string;
   /** Throws when the lease is not held; asked right before each call that changes something. */
   readonly fence: { assertHeld(): void };
-  /** With leader election, the use of the quota travels with the lease and starts are bounded by what it records. */
-  readonly isLeaderElected: boolean;
+  /**
+   * With leader election, the use of the quota travels with the lease and starts are bounded by what it records. Called
+   * when many calls started since the last record, so that the next renewal should not be waited for.
+   */
+  readonly recordUsage?: () => void;
   /** Calls per minute by API. Source: configuration `rateLimit`. */
   readonly callsPerMinute?: Partial<Record<ApiName, number>>;
   /** Milliseconds around a minute's boundary that count for both minutes. @default 500 */
@@ -50,7 +53,7 @@ export function createCloud(options: CloudOptions): Cloud {
     clock,
     callsPerMinute,
     guardMs: options.guardMs ?? 500,
-    ...(options.isLeaderElected ? { allowance: defaultAllowance } : {}),
+    ...(options.recordUsage && { allowance: defaultAllowance, onRecordDue: options.recordUsage }),
     onWaited: (api, waitMs) => metrics.waited(api, waitMs),
     onRefused: (api) => {
       metrics.refused(api);

@@ -91,7 +91,8 @@ function invokeOnce(
       return callMs;
     };
     try {
-      const answer = await orAborted(deps.call(api, toSend, options.signal), options.signal);
+      const beforeSend = manner.mutates ? () => deps.fence.assertHeld() : undefined;
+      const answer = await orAborted(deps.call(api, toSend, options.signal, beforeSend), options.signal);
       deps.logger.debug("cloud call", { api, durationMs: answered(false) });
       return answer;
     } catch (error) {

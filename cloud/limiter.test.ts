@@ -176,6 +176,26 @@ describe("the limiter", () => {
       expect(starts).toHaveLength(300);
     });
 
+    it("asks for a record after half of the allowance, so that a burst hardly waits for renewals", async () => {
+      let asked = 0;
+      const recordLater = () => {
+        asked += 1;
+        // What a renewal of the lease takes.
+        limiter.usage();
+        setTimeout(() => limiter.renewed(), 20);
+      };
+      const { limiter, timers, starts, submit } = world({
+        quota: 500,
+        offsetMs: 1_000,
+        allowance: 40,
+        onRecordDue: recordLater,
+      });
+      for (let n = 0; n < 200; n += 1) void submit();
+      await timers.tickAsync(500);
+      expect(starts).toHaveLength(200);
+      expect(asked).toBeLessThanOrEqual(10);
+    });
+
     it("gives its use to the next leader, who starts with what is left", async () => {
       const former = world({ quota: 100, offsetMs: 1_000, allowance: 150 });
       for (let n = 0; n < 60; n += 1) void former.submit();

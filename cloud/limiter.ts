@@ -14,6 +14,8 @@ export interface LimiterOptions {
   readonly guardMs?: number;
   /** Starts per API that may happen between two renewals of the lease; undefined without leader election. */
   readonly allowance?: number;
+  /** Told when half of the allowance is used since the record; once per record and API. */
+  readonly onRecordDue?: () => void;
   /** Told of every wait that ended with a start, milliseconds. */
   readonly onWaited?: (api: ApiName, waitMs: number) => void;
   /** Told of every refusal by the cloud. */
@@ -31,8 +33,11 @@ export interface LimiterState {
   readonly share: number;
 }
 
-/** Starts between two renewals that a record allows for: a lease renewed every 2 s leaves 75 starts a second. */
-export const defaultAllowance = 150;
+/**
+ * Starts between two records. A leader that is killed costs its successor so many of the quota, so they are few; a burst
+ * asks for a record after half of them, which takes some milliseconds.
+ */
+export const defaultAllowance = 40;
 
 /**
  * The limiter of all APIs. Quotas are counted per wall-clock minute, never exceeded, and used up under backlog.
@@ -240,6 +245,7 @@ class Gate {
       this.refresh();
       return;
     }
+    if (this.budget.recordIsDue()) this.#options.onRecordDue?.();
     this.#remove(waiter);
     this.#streak = isRelease(waiter.lane) ? 0 : this.#streak + 1;
     const waitedMs = this.#options.clock.monotonic() - waiter.sinceMs;

@@ -32,6 +32,7 @@ export class MinuteBudget {
   #starts = 0;
   #recordedStarts = 0;
   #pendingStarts = 0;
+  #isRecordAsked = false;
 
   constructor(options: MinuteBudgetOptions) {
     this.#options = options;
@@ -94,6 +95,15 @@ export class MinuteBudget {
   /** The record reached the lease: the allowance counts from it. */
   renewed(): void {
     this.#recordedStarts = this.#pendingStarts;
+    this.#isRecordAsked = false;
+  }
+
+  /** True once when half of the allowance is used since the last record. */
+  recordIsDue(): boolean {
+    const { allowance } = this.#options;
+    if (allowance === undefined || this.#isRecordAsked || this.#allowanceLeft() > allowance / 2) return false;
+    this.#isRecordAsked = true;
+    return true;
   }
 
   /** When a start that is not allowed now is worth trying again, milliseconds since the epoch. */

@@ -46,6 +46,21 @@ describe("the official SDK as the cloud call", () => {
       timeoutMs,
     });
 
+  it("sends nothing when it is refused at the last moment, and rejects with the refusal", async () => {
+    answer = json(200, { NetworkInterfaceId: "eni-1" });
+    lastUrl = "";
+    const refusal = new Error("the lease is lost");
+    let asked = 0;
+    const beforeSend = () => {
+      asked += 1;
+      throw refusal;
+    };
+    const attempt = call()("CreateNetworkInterface", { RegionId: "cn-hangzhou" }, signal, beforeSend);
+    await expect(attempt).rejects.toBe(refusal);
+    expect(asked).toBe(1);
+    expect(lastUrl).toBe("");
+  });
+
   const json = (status: number, body: object, headers: Record<string, string> = {}) => {
     return (_: IncomingMessage, response: ServerResponse) => {
       response.writeHead(status, { "content-type": "application/json", ...headers });

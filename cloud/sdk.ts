@@ -12,6 +12,7 @@ import {
 } from "./call.ts";
 import type { Credential, CredentialProvider, CredentialSource } from "./credentials.ts";
 import { flattenParameters } from "./call.ts";
+import { SendGate } from "./send-gate.ts";
 
 export interface SdkOptions {
   readonly regionId: string;
@@ -49,7 +50,7 @@ export function createSdkCall(options: SdkOptions): CloudCall {
     }
     return sender;
   };
-  return async (api, parameters) => {
+  return async (api, parameters, _signal, beforeSend = () => undefined) => {
     const served = productOf(api);
     if (served === undefined) {
       throw new CallFailed({
@@ -61,9 +62,12 @@ export function createSdkCall(options: SdkOptions): CloudCall {
     // Before the SDK asks, so that a missing credential is our error and not one that the SDK wraps.
     await options.credentials.get();
     const send = await senderOf(served.product);
+    const gate = new SendGate(beforeSend);
     try {
-      return decodeAnswer({ status: 200, body: await send(api, served.version, parameters) });
+      const body = await gate.guard(() => send(api, served.version, parameters));
+      return decodeAnswer({ status: 200, body });
     } catch (error) {
+      if (gate.refusal !== undefined) throw gate.refusal;
       const failure = error instanceof CallFailed ? error : toCallFailed(error);
       if (/^Invalid(SecurityToken|AccessKeyId)/.test(failure.code)) options.credentials.invalidate();
       throw failure;

@@ -43,7 +43,6 @@ function aClient(call: CloudCall, clock: Clock, random: () => number) {
     registry: new Registry(),
     regionId,
     fence: { assertHeld: () => undefined },
-    isLeaderElected: false,
   });
   cloud.start(signal);
   const waiters = new Map<string, () => void>();

@@ -45,6 +45,8 @@ export class ConfigReader {
   readonly #known = new Set<string>();
   readonly problems: ConfigProblem[] = [];
   readonly warnings: string[] = [];
+  /** Keys whose value made no sense and was replaced by the default, with a warning. */
+  readonly replaced = new Set<string>();
 
   /** `isSecret`: values are never shown in a problem. */
   constructor(document: Document, isSecret = false) {
@@ -61,10 +63,22 @@ export class ConfigReader {
   }
 
   /** A text without which nothing works. */
-  required(key: string, fallback: string, remedy: string): string {
-    const text = this.text(key, fallback);
+  required(key: string, remedy: string): string {
+    const text = this.text(key);
     if (text === "" && !this.problems.some((problem) => problem.key === key)) this.reject(key, "is required", remedy);
     return text;
+  }
+
+  /** A text of a certain form. `pattern` is a regular expression that fits all of it. */
+  matching(
+    key: string,
+    fallback: string,
+    form: { readonly pattern: string; readonly what: string; readonly example: string },
+  ): string {
+    const text = this.text(key, fallback);
+    if (new RegExp(form.pattern).test(text)) return text;
+    this.reject(key, `must be ${form.what}`, `write it as ${form.example}`);
+    return fallback;
   }
 
   oneOf<W extends string>(key: string, words: readonly W[], fallback: W): W {
@@ -72,6 +86,15 @@ export class ConfigReader {
     const word = words.find((candidate) => candidate === text);
     if (word === undefined) this.reject(key, "is not a known word", `use ${words.join(", ")}`);
     return word ?? fallback;
+  }
+
+  /** One of the words, or empty, also for another word: with a warning, as the published program ignores it silently. */
+  lenientOneOf<W extends string>(key: string, words: readonly W[]): W | "" {
+    const text = this.text(key);
+    const word = words.find((candidate) => candidate === text);
+    if (word !== undefined || text === "") return word ?? "";
+    this.#replace(key, text, `is none of ${words.join(", ")}; it is taken for empty`);
+    return "";
   }
 
   flag(key: string, fallback: boolean): boolean {
@@ -111,13 +134,13 @@ export class ConfigReader {
     return parseGoDuration(fallback) ?? 0;
   }
 
-  /** Milliseconds; a malformed one is ignored with a warning, as the published program ignores it silently. */
-  lenientDurationMs(key: string, fallbackMs: number): number {
-    const text = this.text(key);
+  /** Milliseconds; a malformed one is replaced with a warning, as the published program ignores it silently. */
+  lenientDurationMs(key: string, fallback: string): number {
+    const text = this.text(key, fallback);
     const ms = parseGoDuration(text);
     if (ms !== undefined && ms > 0) return ms;
-    if (text !== "") this.warnings.push(`${key} = ${JSON.stringify(text)} is no duration; ${fallbackMs}ms is used`);
-    return fallbackMs;
+    this.#replace(key, text, `is no duration; ${fallback} is used`);
+    return parseGoDuration(fallback) ?? 0;
   }
 
   texts(key: string): readonly string[] {
@@ -144,6 +167,12 @@ export class ConfigReader {
     return undefined;
   }
 
+  /** Whether the file has the key with another value than `fallback` and the zero values. Says nothing about its type. */
+  isSet(key: string, fallback: unknown): boolean {
+    const value = this.#take(key);
+    return ![undefined, "", 0, fallback].includes(value);
+  }
+
   reject(key: string, problem: string, remedy: string): void {
     const value = this.#isSecret ? undefined : this.#find(key);
     this.problems.push({ key, value, problem, remedy });
@@ -156,6 +185,11 @@ export class ConfigReader {
       const nearest = findNearest(key, [...this.#known]);
       this.warnings.push(`unknown key ${key} is ignored${nearest === undefined ? "" : `; did you mean ${nearest}?`}`);
     }
+  }
+
+  #replace(key: string, text: string, why: string): void {
+    this.replaced.add(key);
+    this.warnings.push(`${key} = ${JSON.stringify(text)} ${why}`);
   }
 
   #map<V>(key: string, convert: (item: unknown) => V | undefined, what: string): Readonly<Record<string, V>> {
@@ -184,8 +218,10 @@ export class ConfigReader {
 
 const yaml11Booleans = new Map([
   ["yes", true],
+  ["y", true],
   ["on", true],
   ["no", false],
+  ["n", false],
   ["off", false],
 ]);
 

@@ -112,11 +112,11 @@ describe("loadConfig", () => {
       }),
     );
     expect(lines).toEqual([
+      "vpcID = 7: must be a text; put it in quotes",
       'healthzBindAddress = "here": must be host:port; write it as 0.0.0.0:8080',
       "webhookPort = 70000: is out of range; use 1 to 65535",
       "kubeClientBurst = 1.5: must be a whole number; use 1 to 10000",
       'ipStack = "ipv5": is not a known word; use ipv4, ipv6, dual',
-      "vpcID = 7: must be a text; put it in quotes",
       'vSwitchCacheTTL = "soon": must be a positive duration; write it as 500ms, 30s, 20m0s or 12h (default 20m0s)',
       "accessSecret: is required with accessKey; set both, or neither to use another source",
     ]);
@@ -159,7 +159,7 @@ describe("loadConfig", () => {
     ]);
     const { config, warnings } = load({ config: "leaseDuration: 15\n".replace("15", "'15'") });
     expect(config.leaseDurationMs).toBe(15_000);
-    expect(warnings).toEqual(['leaseDuration = "15" is no duration; 15000ms is used']);
+    expect(warnings).toEqual(['leaseDuration = "15" is no duration; 15s is used']);
   });
 
   it("warns of unknown keys with the nearest known one, and of keys without effect", () => {
@@ -168,32 +168,70 @@ describe("loadConfig", () => {
         "podMaxConcurent: 5\nfoo: 1\ncontrollers: [pods]\nenableTrace: true\nbackoffOverride: {eni_create: {}}\ndegradation: l9",
     });
     expect(warnings).toEqual([
+      "controllers names pods, which is no controller",
+      'degradation = "l9" is none of l0, l1; it is taken for empty',
+      "enableTrace has no effect: traces are not exported",
+      "backoffOverride has no effect: waits follow the cloud's answers",
       "unknown key podMaxConcurent is ignored; did you mean podMaxConcurrent?",
       "unknown key foo is ignored",
-      "controllers names pods, which is no controller",
-      "enableTrace is set; traces are not exported",
-      "backoffOverride has no effect; waits follow the cloud's answers",
-      "degradation l9 is unknown; use l0 or l1",
     ]);
   });
 
-  it("takes endpoints and RRSA from the environment", () => {
-    const { config } = load({
-      env: {
-        ECS_ENDPOINT: "127.0.0.1:9000",
-        VPC_ENDPOINT: "",
-        ALICLOUD_CLIENT_SCHEME: "HTTP",
-        ALIBABA_CLOUD_ROLE_ARN: "acs:ram::1:role/r",
-        ALIBABA_CLOUD_OIDC_PROVIDER_ARN: "acs:ram::1:oidc-provider/p",
-        ALIBABA_CLOUD_OIDC_TOKEN_FILE: "/token",
-      },
-    });
-    expect(config.environment).toMatchObject({
-      ecsEndpoint: "127.0.0.1:9000",
-      vpcEndpoint: undefined,
-      scheme: "HTTP",
-      rrsa: { roleArn: "acs:ram::1:role/r", oidcTokenFile: "/token" },
-    });
+  it.each([
+    { word: "yes", want: true },
+    { word: "On", want: true },
+    { word: "y", want: true },
+    { word: "no", want: false },
+    { word: "OFF", want: false },
+    { word: "N", want: false },
+  ])("takes $word for $want, as YAML 1.1 does", ({ word, want }) => {
+    expect(load({ config: `enableTrunk: ${word}\n` }).config.enableTrunk).toBe(want);
+  });
+
+  it.each([
+    { name: "both keys", text: "accessKey: a\naccessSecret: b\n", want: { accessKey: "a", accessSecret: "b" } },
+    { name: "a token file", text: "credentialPath: /t\n", want: { credentialPath: "/t", accessKey: "" } },
+    { name: "tracing", text: "otelEndpoint: h:1\notelToken: t\n", want: { otelEndpoint: "h:1", otelToken: "t" } },
+    { name: "nothing", text: "", want: { accessKey: "", accessSecret: "", credentialPath: "", otelEndpoint: "" } },
+  ])("the credential file may have $name", ({ text, want }) => {
+    const { credential, warnings } = load({ credential: text });
+    expect(credential).toMatchObject(want);
+    expect(warnings).toEqual([]);
+  });
+
+  it("a secret without its key is refused, an unknown key of the credential file is named, its value never", () => {
+    expect(problemsOf(() => load({ credential: "accessSecret: s3cret\n" }))).toEqual([
+      "accessKey: is required with accessSecret; set both, or neither to use another source",
+    ]);
+    expect(problemsOf(() => load({ credential: "accessKey: [s3cret]\n" })).join()).not.toContain("s3cret");
+    expect(load({ credential: "acessKey: s3cret\n" }).warnings).toEqual([
+      "unknown key acessKey is ignored; did you mean accessKey?",
+    ]);
+  });
+
+  const rrsa = {
+    ALIBABA_CLOUD_ROLE_ARN: "acs:ram::1:role/r",
+    ALIBABA_CLOUD_OIDC_PROVIDER_ARN: "acs:ram::1:oidc-provider/p",
+    ALIBABA_CLOUD_OIDC_TOKEN_FILE: "/token",
+  };
+  it.each([
+    {
+      name: "nothing",
+      env: {},
+      want: { ecsEndpoint: undefined, scheme: "HTTPS", endpointType: "vpc", rrsa: undefined },
+    },
+    { name: "ECS_ENDPOINT", env: { ECS_ENDPOINT: "127.0.0.1:9000" }, want: { ecsEndpoint: "127.0.0.1:9000" } },
+    { name: "an empty VPC_ENDPOINT", env: { VPC_ENDPOINT: "" }, want: { vpcEndpoint: undefined } },
+    { name: "VPC_ENDPOINT", env: { VPC_ENDPOINT: "vpc.local" }, want: { vpcEndpoint: "vpc.local" } },
+    { name: "the scheme HTTP", env: { ALICLOUD_CLIENT_SCHEME: "HTTP" }, want: { scheme: "HTTP" } },
+    { name: "another scheme", env: { ALICLOUD_CLIENT_SCHEME: "ftp" }, want: { scheme: "HTTPS" } },
+    { name: "public endpoints", env: { ALICLOUD_ENDPOINT_TYPE: "public" }, want: { endpointType: "public" } },
+    { name: "other endpoints", env: { ALICLOUD_ENDPOINT_TYPE: "any" }, want: { endpointType: "vpc" } },
+    { name: "the ASCM context", env: { "X-ACSPROXY-ASCM-CONTEXT": "{}" }, want: { ascmContext: "{}" } },
+    { name: "all of RRSA", env: rrsa, want: { rrsa: { roleArn: "acs:ram::1:role/r", oidcTokenFile: "/token" } } },
+    { name: "half of RRSA", env: { ...rrsa, ALIBABA_CLOUD_ROLE_ARN: "" }, want: { rrsa: undefined } },
+  ])("the environment with $name", ({ env, want }) => {
+    expect(load({ env }).config.environment).toMatchObject(want);
   });
 });
 
@@ -207,6 +245,10 @@ describe("isControllerEnabled", () => {
     { controllers: ["node"], name: "node", want: true },
     { controllers: ["-eni"], name: "eni", want: false },
     { controllers: ["*"], name: "multi-ip-node", want: true },
+    { controllers: ["*"], name: "pod-networking", want: true },
+    { controllers: ["pod", "-pod"], name: "pod", want: true },
+    { controllers: ["-pod", "pod"], name: "pod", want: false },
+    { controllers: ["pod-eni", "pod", "pod-networking", "node"], name: "eni", want: true },
   ])("$controllers makes $name $want", ({ controllers, name, want }) => {
     expect(isControllerEnabled(name, controllers)).toBe(want);
   });
@@ -232,6 +274,28 @@ describe("parseFlags", () => {
       verbosity: 4,
       featureGates: { EFLO: false, ENIAttributeBasic: true },
     });
+  });
+
+  it.each([
+    { flags: ["-v", "2", "-feature-gates="], warnings: [] },
+    { flags: ["--feature-gates=EFLO=true,AutoDataPathV2=false,KubeProxyReplacement=true"], warnings: [] },
+    { flags: ["--feature-gates", "EFLO=false"], warnings: [expect.stringMatching(/EFLO=false has no effect/)] },
+    {
+      flags: ["--feature-gates", "ENIAttributeBasic=true,WriteCNIConfFirst=true"],
+      warnings: [expect.stringMatching(/ENIAttributeBasic=true has no effect/)],
+    },
+    { flags: ["-vmodule=pool=4"], warnings: [expect.stringMatching(/-vmodule has no effect/)] },
+  ])("$flags are accepted; what they set without effect is named", ({ flags, warnings }) => {
+    expect(parseFlags(flags).warnings).toEqual(warnings);
+  });
+
+  it.each([
+    { name: "the last of a name wins", flags: ["-v=1", "--v=3"], want: { verbosity: 3 } },
+    { name: "-- ends the flags", flags: ["-v=1", "--", "-v=3"], want: { verbosity: 1 } },
+    { name: "a kubeconfig", flags: ["--kubeconfig", "/k"], want: { kubeconfigPath: "/k" } },
+    { name: "an equals sign in a value", flags: ["--config=a=b"], want: { configPath: "a=b" } },
+  ])("reads flags as Go does: $name", ({ flags, want }) => {
+    expect(parseFlags(flags)).toMatchObject(want);
   });
 
   it("reports every wrong flag at once", () => {

@@ -1,19 +1,16 @@
 /** Reads, checks and completes the configuration of the controlplane: the published files and environment. */
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
-import { apiNames, isApiName } from "../cloud/call.ts";
-import type { ApiName } from "../cloud/call.ts";
-import { ConfigError, ConfigReader, findNearest, isDocument } from "./config-reader.ts";
+import { configKeys, readKeys, type FileConfig } from "./config-keys.ts";
+import { ConfigError, ConfigReader, isDocument } from "./config-reader.ts";
 import type { ConfigProblem } from "./config-reader.ts";
 
+export { isControllerEnabled } from "./config-controllers.ts";
 export { ConfigError } from "./config-reader.ts";
 export { parseFlags } from "./flags.ts";
 
-/**
- * The configuration file, complete and checked. Names are those of its keys with our spelling of acronyms and units; what
- * each key means is in docs/configuration.md.
- */
-export type ControlplaneConfig = ReturnType<typeof readConfig> & { readonly environment: CloudEnvironment };
+/** The configuration file, complete and checked, and the environment. */
+export type ControlplaneConfig = FileConfig & { readonly environment: CloudEnvironment };
 
 /** The credential file. Never logged. */
 export interface CredentialConfig {
@@ -61,33 +58,61 @@ export function loadConfig(source: {
   readonly credentialPath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }): LoadedConfig {
-  const problems: ConfigProblem[] = [];
-  const reader = new ConfigReader(readDocument(source.configPath, "--config", problems));
-  const secrets = new ConfigReader(readDocument(source.credentialPath, "--credential", problems), true);
-  // A file that is not there has every key missing; saying so for each would hide the one thing to mend.
-  const isReadable = !problems.some(({ key }) => key === "--config");
-  const config = { ...readConfig(reader), environment: readEnvironment(source.env) };
+  const file = parseConfigFile(readContent(source.configPath));
+  const problems = [...file.problems];
+  const secrets = new ConfigReader(parseDocument(readContent(source.credentialPath), "--credential", problems), true);
   const credential = readCredential(secrets);
-  reader.warnOfUnknown();
   secrets.warnOfUnknown();
-  problems.push(...(isReadable ? reader.problems : []), ...secrets.problems);
+  problems.push(...secrets.problems);
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config, credential, warnings: [...reader.warnings, ...secrets.warnings, ...findIdleKeys(config)] };
+  const config = { ...file.config, environment: readEnvironment(source.env) };
+  return { config, credential, warnings: [...file.warnings, ...secrets.warnings] };
 }
 
-function readDocument(path: string, flag: string, problems: ConfigProblem[]): Readonly<Record<string, unknown>> {
+/** A file as it was found: its text, or why there is none. */
+export type Content = { readonly path: string } & ({ readonly text: string } | { readonly unreadable: string });
+
+/** Reads a file; never throws. */
+export function readContent(path: string): Content {
+  try {
+    return { path, text: readFileSync(path, "utf8") };
+  } catch (error) {
+    return { path, unreadable: messageOf(error) };
+  }
+}
+
+/** The configuration file, taken apart. */
+export interface ConfigFile {
+  /** Complete; a key with a problem has its default. */
+  readonly config: FileConfig;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly string[];
+  /** Keys whose value made no sense and was replaced by the default, with a warning. */
+  readonly replaced: ReadonlySet<string>;
+}
+
+/** Takes a configuration file apart. Pure and total. */
+export function parseConfigFile(content: Content): ConfigFile {
+  const problems: ConfigProblem[] = [];
+  const reader = new ConfigReader(parseDocument(content, "--config", problems));
+  const config = readKeys(reader, configKeys);
+  checkTogether(reader, config);
+  reader.warnOfUnknown();
+  // A file that is not there has every key missing; saying so for each would hide the one thing to mend.
+  if (problems.length === 0) problems.push(...reader.problems);
+  return { config, problems, warnings: reader.warnings, replaced: reader.replaced };
+}
+
+function parseDocument(content: Content, flag: string, problems: ConfigProblem[]): Readonly<Record<string, unknown>> {
   const fail = (problem: string, remedy: string): Readonly<Record<string, unknown>> => {
-    problems.push({ key: flag, value: path, problem, remedy });
+    problems.push({ key: flag, value: content.path, problem, remedy });
     return {};
   };
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    return fail(`cannot be read: ${messageOf(error)}`, `make the file, or name another one with ${flag}`);
+  if ("unreadable" in content) {
+    return fail(`cannot be read: ${content.unreadable}`, `make the file, or name another one with ${flag}`);
   }
   try {
-    const document: unknown = parse(text, { uniqueKeys: false }) ?? {};
+    const document: unknown = parse(content.text, { uniqueKeys: false }) ?? {};
     if (isDocument(document)) return document;
     return fail("is no YAML object", "write one key per line: `clusterID: c123`");
   } catch (error) {
@@ -95,123 +120,15 @@ function readDocument(path: string, flag: string, problems: ConfigProblem[]): Re
   }
 }
 
-const concurrency = { min: 1, max: 10_000 };
-const poolConcurrency = { min: 1, max: 20_000 };
-
-function readConfig(reader: ConfigReader) {
-  return {
-    ...readProcessKeys(reader),
-    ...readControllerKeys(reader),
-    ...readCloudKeys(reader),
-    ...readPoolKeys(reader),
-  };
-}
-
-function readProcessKeys(reader: ConfigReader) {
-  return {
-    leaseLockName: reader.text("leaseLockName", "terway-controller-lock"),
-    leaseLockNamespace: reader.text("leaseLockNamespace", "kube-system"),
-    ...readLeaseTimes(reader),
-    controllerNamespace: reader.text("controllerNamespace", "kube-system"),
-    controllerName: reader.text("controllerName", "terway-controlplane"),
-    healthzBindAddress: readAddress(reader, "healthzBindAddress", "0.0.0.0:80"),
-    /** "0" turns the endpoint off. */
-    metricsBindAddress: readAddress(reader, "metricsBindAddress", "0"),
-    clusterDomain: reader.text("clusterDomain", "cluster.local"),
-    disableWebhook: reader.flag("disableWebhook", false),
-    webhookPort: reader.integer("webhookPort", 4443, { min: 1, max: 65_535 }),
-    certDir: reader.text("certDir", "/var/run/webhook-cert"),
-    leaderElection: reader.flag("leaderElection", false),
-    enableTrace: reader.flag("enableTrace", false),
-    kubeClientQps: reader.number("kubeClientQPS", 20, { min: Number.MIN_VALUE, max: 10_000 }),
-    kubeClientBurst: reader.integer("kubeClientBurst", 30, concurrency),
-  };
-}
-
-function readLeaseTimes(reader: ConfigReader) {
-  const times = {
-    leaseDurationMs: reader.lenientDurationMs("leaseDuration", 15_000),
-    renewDeadlineMs: reader.lenientDurationMs("renewDeadline", 10_000),
-    retryPeriodMs: reader.lenientDurationMs("retryPeriod", 2_000),
-  };
-  if (times.leaseDurationMs <= times.renewDeadlineMs) {
+/** What no single key can tell. */
+function checkTogether(reader: ConfigReader, { leaseDurationMs, renewDeadlineMs, retryPeriodMs }: FileConfig): void {
+  if (leaseDurationMs <= renewDeadlineMs) {
     reader.reject("leaseDuration", "must be longer than renewDeadline", "15s, 10s and 2s are the defaults");
   }
   // client-go's rule: a renewal must be tried at least once before the deadline, jitter of 1.2 included.
-  if (times.renewDeadlineMs <= times.retryPeriodMs * 1.2) {
+  if (renewDeadlineMs <= retryPeriodMs * 1.2) {
     reader.reject("renewDeadline", "must be longer than 1.2 times retryPeriod", "15s, 10s and 2s are the defaults");
   }
-  return times;
-}
-
-function readAddress(reader: ConfigReader, key: string, fallback: string): string {
-  const text = reader.text(key, fallback);
-  const port = /^(?:\[[0-9a-fA-F:.]*\]|[^:]*):(\d{1,5})$/.exec(text)?.[1];
-  if (text === "0" && fallback === "0") return text;
-  if (port !== undefined && Number(port) <= 65_535) return text;
-  reader.reject(key, "must be host:port", "write it as 0.0.0.0:8080");
-  return fallback;
-}
-
-function readControllerKeys(reader: ConfigReader) {
-  return {
-    controllers: reader.texts("controllers"),
-    podMaxConcurrent: reader.integer("podMaxConcurrent", 10, concurrency),
-    podEniMaxConcurrent: reader.integer("podENIMaxConcurrent", 10, concurrency),
-    eniMaxConcurrent: reader.integer("eniMaxConcurrent", 300, concurrency),
-    nodeMaxConcurrent: reader.integer("nodeMaxConcurrent", 10, concurrency),
-    nodeLabelWhiteList: reader.textMap("nodeLabelWhiteList"),
-    enableTrunk: reader.flag("enableTrunk", true),
-    enableDevicePlugin: reader.flag("enableDevicePlugin", false),
-    enableWebhookInjectResource: reader.flag("enableWebhookInjectResource", true),
-    ipStack: reader.oneOf("ipStack", ["ipv4", "ipv6", "dual"], "ipv4"),
-    customStatefulWorkloadKinds: reader.texts("customStatefulWorkloadKinds"),
-    /** `crd`: every pod uses a PodENI. */
-    ipamType: reader.text("ipamType"),
-    centralizedIpam: reader.flag("centralizedIPAM", false),
-    degradation: reader.text("degradation"),
-  };
-}
-
-function readCloudKeys(reader: ConfigReader) {
-  return {
-    /** Empty: read it from the ECS metadata service. */
-    regionId: reader.text("regionID"),
-    clusterId: reader.required("clusterID", "", "set it to the id of this cluster; every interface is tagged with it"),
-    vpcId: reader.required("vpcID", "", "set it to the id of the cluster's VPC"),
-    vSwitchPoolSize: reader.integer("vSwitchPoolSize", 1_000, { min: 1, max: Number.MAX_SAFE_INTEGER }),
-    vSwitchCacheTtlMs: reader.durationMs("vSwitchCacheTTL", "20m0s"),
-    rateLimit: readRateLimit(reader),
-    backoffOverride: reader.opaque("backoffOverride"),
-  };
-}
-
-function readPoolKeys(reader: ConfigReader) {
-  return {
-    multiIpPodMaxConcurrent: reader.integer("multiIPPodMaxConcurrent", 500, poolConcurrency),
-    multiIpNodeMaxConcurrent: reader.integer("multiIPNodeMaxConcurrent", 500, poolConcurrency),
-    multiIpNodeSyncPeriodMs: reader.durationMs("multiIPNodeSyncPeriod", "12h"),
-    multiIpGcPeriodMs: reader.durationMs("multiIPGCPeriod", "2m"),
-    multiIpMinSyncPeriodOnFailureMs: reader.durationMs("multiIPMinSyncPeriodOnFailure", "1s"),
-    multiIpMaxSyncPeriodOnFailureMs: reader.durationMs("multiIPMaxSyncPeriodOnFailure", "300s"),
-  };
-}
-
-/** Calls per minute by API. A misspelt name would leave the default in force without a word, so it is refused. */
-function readRateLimit(reader: ConfigReader): Readonly<Partial<Record<ApiName, number>>> {
-  const limits: Partial<Record<ApiName, number>> = {};
-  for (const [name, callsPerMinute] of Object.entries(reader.countMap("rateLimit"))) {
-    if (isApiName(name)) limits[name] = callsPerMinute;
-    else {
-      const nearest = findNearest(name, apiNames);
-      reader.reject(
-        "rateLimit",
-        `${name} is no API with a limit`,
-        nearest === undefined ? "remove it" : `use ${nearest}`,
-      );
-    }
-  }
-  return limits;
 }
 
 function readCredential(reader: ConfigReader): CredentialConfig {
@@ -249,43 +166,6 @@ function readRrsa(of: (name: string) => string | undefined): CloudEnvironment["r
   const oidcTokenFile = of("ALIBABA_CLOUD_OIDC_TOKEN_FILE");
   if (roleArn === undefined || oidcProviderArn === undefined || oidcTokenFile === undefined) return undefined;
   return { roleArn, oidcProviderArn, oidcTokenFile };
-}
-
-/** Controllers that the list may name, and whether each runs when the list says nothing. Source: the published registry. */
-export const controllerDefaults: Readonly<Record<string, boolean>> = {
-  pod: true,
-  "pod-eni": true,
-  eni: true,
-  "pod-networking": true,
-  node: false,
-  "multi-ip-node": false,
-  "multi-ip-pod": false,
-};
-
-/**
- * True when the controller is to run. The first entry of `controllers` that is its name, `-name` or `*` decides, else the
- * default; so `["*", "-pod"]` runs `pod`.
- */
-export function isControllerEnabled(name: string, controllers: readonly string[]): boolean {
-  const entry = controllers.find((candidate) => [name, `-${name}`, "*"].includes(candidate));
-  return entry === undefined ? (controllerDefaults[name] ?? false) : entry !== `-${name}`;
-}
-
-/** What is set and does nothing, so that nobody relies on it. */
-function findIdleKeys(config: ControlplaneConfig): readonly string[] {
-  const unknown = config.controllers.filter(
-    (entry) => entry !== "*" && !Object.hasOwn(controllerDefaults, entry.replace(/^-/, "")),
-  );
-  const { degradation, ipamType } = config;
-  return [
-    ...unknown.map((entry) => `controllers names ${entry}, which is no controller`),
-    ...(config.enableTrace ? ["enableTrace is set; traces are not exported"] : []),
-    ...(config.backoffOverride === undefined
-      ? []
-      : ["backoffOverride has no effect; waits follow the cloud's answers"]),
-    ...(["", "l0", "l1"].includes(degradation) ? [] : [`degradation ${degradation} is unknown; use l0 or l1`]),
-    ...(["", "crd"].includes(ipamType) ? [] : [`ipamType ${ipamType} is unknown; only crd has an effect`]),
-  ];
 }
 
 function messageOf(error: unknown): string {

@@ -14,6 +14,8 @@ import { createLogger, levelOf } from "../runtime/log.ts";
 import { probeServers } from "../runtime/manager.ts";
 import { createMetrics, type Metrics } from "../runtime/metrics.ts";
 import type { Logger } from "../runtime/ports.ts";
+import { createConfigMetrics } from "./config-metrics.ts";
+import { ConfigWatch } from "./config-watch.ts";
 import { ConfigError, loadConfig, parseFlags, type ControlplaneConfig, type LoadedConfig } from "./config.ts";
 import { createWebhook } from "./webhook.ts";
 import { buildControlplane } from "./wiring.ts";
@@ -29,13 +31,16 @@ async function main(): Promise<void> {
   const loaded = loadConfig({ ...flags, env: process.env });
   const log = createLogger({ level: levelOf(flags.verbosity) });
   log.info("starting", { version, node: process.version, config: flags.configPath });
+  for (const warning of flags.warnings) log.warn(warning);
   for (const warning of loaded.warnings) log.warn(warning, { config: flags.configPath });
   const stopped = stopSignal(log);
   const config = { ...loaded.config, regionId: await regionOf(loaded.config) };
   const metrics = createMetrics({ processMetrics: true });
   const transport = await connect(config, flags.kubeconfigPath ?? process.env["KUBECONFIG"], metrics);
   try {
-    await run({ ...loaded, config }, transport, metrics, log, stopped);
+    const watch = new ConfigWatch({ path: flags.configPath, started: loaded.config, clock: systemClock, log });
+    createConfigMetrics(metrics.registry, config, watch.degradation);
+    await run({ ...loaded, config }, watch, transport, metrics, log, stopped);
   } finally {
     await transport.close();
   }
@@ -44,6 +49,7 @@ async function main(): Promise<void> {
 
 async function run(
   { config, credential }: LoadedConfig,
+  watch: ConfigWatch,
   transport: KubeTransport,
   metrics: Metrics,
   log: Logger,
@@ -63,6 +69,7 @@ async function run(
     metrics,
   });
   manager.add(
+    watch,
     ...probeServers(
       { address: config.healthzBindAddress, notReady: () => manager.notReady(), log },
       { address: config.metricsBindAddress, metrics, log },
@@ -144,6 +151,7 @@ function cloudCall(config: ControlplaneConfig, credential: LoadedConfig["credent
     vpcEndpoint: environment.vpcEndpoint,
     endpointType: environment.endpointType,
     scheme: environment.scheme === "HTTP" ? "http" : "https",
+    ascmContext: environment.ascmContext,
     userAgent,
   });
 }

@@ -12,9 +12,11 @@ export interface Flags {
   readonly verbosity: number;
   /** Undefined: `KUBECONFIG`, else the pod's service account. */
   readonly kubeconfigPath: string | undefined;
+  /** For the log: what is set and has no effect. */
+  readonly warnings: readonly string[];
 }
 
-/** Gates and their defaults. Source: the published list; only `EFLO` and `ENIAttributeBasic` concern this program. */
+/** Gates and their defaults. Source: the published list. None changes what this program does. */
 export const defaultFeatureGates = {
   EFLO: true,
   ENIAttributeBasic: false,
@@ -54,7 +56,28 @@ export function parseFlags(argv: readonly string[]): Flags {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const kubeconfigPath = of("kubeconfig") === "" ? undefined : of("kubeconfig");
-  return { configPath: of("config"), credentialPath: of("credential"), featureGates, verbosity, kubeconfigPath };
+  const warnings = [
+    ...idleGates(featureGates),
+    ...(of("vmodule") === "" ? [] : ["-vmodule has no effect: use -v 4 for more"]),
+  ];
+  return {
+    configPath: of("config"),
+    credentialPath: of("credential"),
+    featureGates,
+    verbosity,
+    kubeconfigPath,
+    warnings,
+  };
+}
+
+/** The gates of the node daemon are none of this program's business, whatever they are set to. */
+function idleGates({ EFLO, ENIAttributeBasic }: FeatureGates): readonly string[] {
+  return [
+    ...(EFLO ? [] : ["feature gate EFLO=false has no effect: Lingjun machines are not served yet"]),
+    ...(ENIAttributeBasic
+      ? ["feature gate ENIAttributeBasic=true has no effect: interfaces are read together, up to 100 in a call"]
+      : []),
+  ];
 }
 
 function readWords(argv: readonly string[], problems: ConfigProblem[]): ReadonlyMap<string, string> {

@@ -32,6 +32,15 @@ export interface SandboxOptions {
   readonly onLogLine?: (replica: string, line: Readonly<Record<string, unknown>>) => void;
   /** The API server. @default the sandbox's own */
   readonly kubernetes?: StartKubernetes;
+  /** Puts something between the replica of that number and what it speaks to. Called at each start of a replica. */
+  readonly between?: (index: number, access: ReplicaAccess) => Promise<ReplicaAccess>;
+}
+
+/** How a replica reaches the API server and the cloud. */
+export interface ReplicaAccess {
+  readonly kubeconfigPath: string;
+  /** Host and port. */
+  readonly cloudEndpoint: string;
 }
 
 /** Starts an API server for a sandbox. */
@@ -114,8 +123,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     controllers: { scheduler: !kubernetes.hasControllers, workloads: !kubernetes.hasControllers },
     log: createLogger({ level: "error" }),
   });
-  const start = (index: number, changes: Pick<SandboxOptions, "credential"> = {}): Promise<Replica> =>
-    startReplica(index, { ...options, ...changes }, { kubeconfigPath, cloudEndpoint: cloudListening.endpoint });
+  const access: ReplicaAccess = { kubeconfigPath, cloudEndpoint: cloudListening.endpoint };
+  const start = async (index: number, changes: Pick<SandboxOptions, "credential"> = {}): Promise<Replica> =>
+    startReplica(index, { ...options, ...changes }, (await options.between?.(index, access)) ?? access);
   await cluster.ready();
   for (let index = 0; index < options.replicas; index++) replicas.push(await start(index));
   return {
@@ -189,11 +199,7 @@ async function registerWebhooks(transport: Transport, port: number): Promise<voi
   }
 }
 
-async function startReplica(
-  index: number,
-  options: SandboxOptions,
-  world: { readonly kubeconfigPath: string; readonly cloudEndpoint: string },
-): Promise<Replica> {
+async function startReplica(index: number, options: SandboxOptions, world: ReplicaAccess): Promise<Replica> {
   const name = `${controllerName}-${index + 1}`;
   const directory = join(options.directory, name);
   mkdirSync(directory, { recursive: true });

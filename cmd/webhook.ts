@@ -2,18 +2,17 @@ import type { Registry } from "prom-client";
 import { createObjectClient } from "../kube/object-client.ts";
 import { resourceTypes } from "../kube/resources.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { isAbort } from "../runtime/errors.ts";
 import type { Runnable } from "../runtime/manager.ts";
 import type { Logger } from "../runtime/ports.ts";
 import type { Transport } from "../runtime/transport.ts";
 import type { AdmissionHandler } from "../webhook/admission.ts";
-import { WebhookCertificates, type Secret, type StoredWebhookConfiguration } from "../webhook/certificates.ts";
+import { keepCertificate } from "../webhook/certificate-keeper.ts";
+import type { Secret } from "../webhook/certificate-secret.ts";
+import type { StoredWebhookConfiguration } from "../webhook/certificate-trust.ts";
+import { WebhookCertificates } from "../webhook/certificates.ts";
 import { createWebhookMetrics } from "../webhook/metrics.ts";
 import { WebhookServer } from "../webhook/server.ts";
 import type { ControlplaneConfig } from "./config.ts";
-
-/** How often the certificate's age and the trust in it are looked at: three reads an hour. */
-const checkEveryMs = 3_600_000;
 
 /**
  * The webhook server with a certificate that the API server trusts, as a part of every replica.
@@ -41,7 +40,7 @@ export async function createWebhook(options: {
     clock: systemClock,
     log,
   });
-  const bundle = await certificates.ensure(options.signal);
+  const { bundle, settleMs } = await certificates.start(options.signal);
   const server = new WebhookServer({
     port: config.webhookPort,
     tls: { cert: bundle.certPem, key: bundle.keyPem },
@@ -54,9 +53,10 @@ export async function createWebhook(options: {
     needsLeader: false,
     ready: () => server.ready(),
     async start(signal) {
+      if (!(await slept(settleMs, signal))) return;
       await server.listen();
       try {
-        await renewUntilAborted(certificates, server, log, signal);
+        await keepCertificate({ certificates, server, clock: systemClock, random: Math.random, log }, signal);
       } finally {
         await server.close();
       }
@@ -64,21 +64,8 @@ export async function createWebhook(options: {
   };
 }
 
-async function renewUntilAborted(
-  certificates: WebhookCertificates,
-  server: WebhookServer,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  for (;;) {
-    try {
-      await systemClock.sleep(checkEveryMs, signal);
-      const { certPem, keyPem } = await certificates.ensure(signal);
-      server.setCertificate({ cert: certPem, key: keyPem });
-    } catch (error) {
-      if (isAbort(error) || signal.aborted) return;
-      // The certificate is good for months yet when its renewal is first tried.
-      log.warn("webhook certificate could not be looked after; trying again in an hour", { error });
-    }
-  }
+/** False when `signal` aborted first. */
+async function slept(ms: number, signal: AbortSignal): Promise<boolean> {
+  await systemClock.sleep(ms, signal).catch(() => undefined);
+  return !signal.aborted;
 }

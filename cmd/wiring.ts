@@ -29,6 +29,7 @@ import type { Clock, KubeObject, Logger, ObjectClient, Random } from "../runtime
 import { keyOf, type Reconciler } from "../runtime/reconcile.ts";
 import type { Transport } from "../runtime/transport.ts";
 import { EniConfigSource } from "../webhook/eni-config-source.ts";
+import { planeIndex, planesOf } from "../webhook/pod-networking/use.ts";
 import { createRoutes } from "../webhook/routes.ts";
 import type { AdmissionHandler } from "../webhook/admission.ts";
 import { isControllerEnabled, type ControlplaneConfig } from "./config.ts";
@@ -76,13 +77,13 @@ export function buildControlplane(world: World): Controlplane {
     new Informer<T>({ transport, path: pathOf(resource), name: resource.plural, clock, random, log, metrics, ...more });
   const pods = informer<Pod>(resourceTypes.pods, {
     transform: slimPod,
-    indexes: { node: (pod) => listOf(pod.spec?.nodeName) },
+    indexes: { node: (pod) => listOf(pod.spec?.nodeName), [planeIndex]: planesOf },
   });
   const nodes = informer<CoreNode>(resourceTypes.coreNodes, { name: "core-nodes", transform: slimCoreNode });
   const namespaces = informer<Namespace>(resourceTypes.namespaces, { transform: slimNamespace });
   const podNetworkings = informer<PodNetworking>(resourceTypes.podNetworkings);
   const podEnis = informer<PodENI>(resourceTypes.podEnis, {
-    indexes: { node: (podEni) => listOf(podEni.metadata.labels?.[labels.node]) },
+    indexes: { node: (podEni) => listOf(podEni.metadata.labels?.[labels.node]), [planeIndex]: planesOf },
   });
   const networkInterfaces = informer<NetworkInterface>(resourceTypes.networkInterfaces);
   const writer = <T extends KubeObject>(resource: ResourceType, cache: Informer<T>): ObjectClient<T> =>
@@ -106,7 +107,7 @@ export function buildControlplane(world: World): Controlplane {
     registry: metrics.registry,
     regionId: config.regionId,
     fence,
-    isLeaderElected: elector !== undefined,
+    ...(elector !== undefined && { recordUsage: oneAtATime(() => elector.renewNow()) }),
     callsPerMinute: config.rateLimit,
     vSwitchCacheTtlMs: config.vSwitchCacheTtlMs,
     vSwitchPoolSize: config.vSwitchPoolSize,
@@ -166,6 +167,7 @@ export function buildControlplane(world: World): Controlplane {
     onBound: bindMetrics.bound,
     clusterId: config.clusterId,
     needsIpv6,
+    enableTrunk: config.enableTrunk,
     random,
     clock,
     log,
@@ -265,6 +267,7 @@ export function buildControlplane(world: World): Controlplane {
 
   const routes = createRoutes({
     planes: podNetworkings.lister,
+    pods: pods.lister,
     podEnis: podEnis.lister,
     namespaces: {
       lister: namespaces.lister,
@@ -322,6 +325,19 @@ function createElector(world: World, limiterOf: () => Cloud["limiter"] | undefin
       limiterOf()?.restore(previous.annotations[quotaAnnotation], { hardTakeover: !previous.released });
     },
   });
+}
+
+/** Runs `work` unless it runs already. Its failure is the next regular renewal's to report. */
+function oneAtATime(work: () => Promise<void>): () => void {
+  let isRunning = false;
+  return () => {
+    if (isRunning) return;
+    isRunning = true;
+    const end = (): void => {
+      isRunning = false;
+    };
+    work().then(end, end);
+  };
 }
 
 function leaderPart(name: string, start: (signal: AbortSignal) => Promise<void>): Runnable {

@@ -4,6 +4,8 @@ import { describe, expect, it } from "@jest/globals";
 import type { Registry } from "prom-client";
 import { createCloudMetrics } from "../cloud/metrics.ts";
 import { createBindMetrics } from "../cmd/bind-metrics.ts";
+import { createConfigMetrics } from "../cmd/config-metrics.ts";
+import { parseConfigFile } from "../cmd/config.ts";
 import { createMetrics } from "../runtime/metrics.ts";
 import { createWebhookMetrics } from "../webhook/metrics.ts";
 
@@ -39,6 +41,8 @@ describe("docs/metrics.md", () => {
     createCloudMetrics(registry, () => []);
     createWebhookMetrics(registry);
     createBindMetrics(registry, { inUse: 0, waiting: 0, limit: 100 });
+    const { config } = parseConfigFile({ path: "none", text: "" });
+    createConfigMetrics(registry, config, { level: () => "", onChange: () => undefined });
     expect(documented()).toEqual(metricsOf(registry));
   });
 });

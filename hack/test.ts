@@ -66,6 +66,7 @@ const lint: readonly Stage[] = [
   },
   { name: "generated types of the CRDs", command: ["hack/generate-crd-types.ts", "--check"] },
   { name: "generated docs/errors.md", command: ["hack/generate-errors-doc.ts", "--check"] },
+  { name: "generated schema and table of the configuration", command: ["hack/generate-config-schema.ts", "--check"] },
   { name: "dead code (knip)", command: ["node_modules/knip/bin/knip.js", "--no-progress"] },
 ];
 

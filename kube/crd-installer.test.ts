@@ -78,12 +78,12 @@ beforeEach(async () => {
 });
 afterEach(() => clock.uninstall());
 
-async function install(server: CrdServer): Promise<unknown> {
+async function install(server: CrdServer, log: Logger = silent): Promise<unknown> {
   const outcome = installCrds({
     transport: server,
     crds,
     clock: systemClock,
-    log: silent,
+    log,
     signal: new AbortController().signal,
     timeoutMs: 5_000,
   }).catch((error: unknown) => error);
@@ -120,11 +120,16 @@ describe("installing the CRDs", () => {
     { name: "lower", version: "v0.0.9", want: "upgraded" },
     { name: "missing", version: undefined, want: "upgraded" },
     { name: "invalid", version: "newest", want: "upgraded" },
-    { name: "higher", version: "v9.0.0", want: "left" },
+    { name: "higher", version: "v9.0.0", want: "newer" },
   ])("with a $name version annotation: $want", async ({ version, want }) => {
     const server = new CrdServer();
     for (const crd of crds) server.put(withVersion(crd, version));
-    expect(new Set(((await install(server)) as Map<string, string>).values())).toEqual(new Set([want]));
+    const warned: unknown[] = [];
+    const log: Logger = { ...silent, warn: (message, fields) => void warned.push({ message, ...fields }) };
+    expect(new Set(((await install(server, log)) as Map<string, string>).values())).toEqual(new Set([want]));
+    expect(warned).toHaveLength(want === "newer" ? crds.length : 0);
+    const message = expect.stringContaining("newer release");
+    for (const each of warned) expect(each).toMatchObject({ message, version, name: expect.any(String) });
     for (const crd of crds) {
       const live = server.crds.get(crd.metadata.name)!;
       expect(live.metadata.annotations).toMatchObject({ foreign: "kept" });

@@ -19,8 +19,8 @@ export interface InstallCrdsOptions {
   readonly timeoutMs?: number;
 }
 
-/** What was done to one CRD. */
-export type CrdOutcome = "created" | "upgraded" | "left";
+/** What was done to one CRD; `left` as it was, because it has our version or (`newer`) a higher one. */
+export type CrdOutcome = "created" | "upgraded" | "left" | "newer";
 
 /**
  * Per CRD: creates a missing one; replaces the spec of one whose version annotation is lower (missing or invalid counts as
@@ -37,9 +37,10 @@ export async function installCrds(options: InstallCrdsOptions): Promise<Readonly
   });
   const outcomes = await Promise.all(
     options.crds.map(async (crd): Promise<[string, CrdOutcome]> => {
-      const outcome = await installOne(client, crd, options.signal);
-      const fields = { name: crd.metadata.name, version: versionOf(crd) };
+      const { outcome, version } = await installOne(client, crd, options.signal);
+      const fields = { name: crd.metadata.name, version, builtIn: versionOf(crd) };
       if (outcome === "left") options.log.debug("CRD is up to date", fields);
+      else if (outcome === "newer") options.log.warn("CRD is of a newer release than this program; left alone", fields);
       else options.log.info(`CRD ${outcome}`, fields);
       await untilServed(client, crd, options);
       return [crd.metadata.name, outcome];
@@ -55,17 +56,19 @@ async function installOne(
   client: ObjectClient<CustomResourceDefinition>,
   crd: CustomResourceDefinition,
   signal: AbortSignal,
-): Promise<CrdOutcome> {
+): Promise<{ readonly outcome: CrdOutcome; readonly version: string }> {
+  const version = versionOf(crd);
   for (let race = 1; ; race += 1) {
     try {
       const live = await client.getLive("", crd.metadata.name, signal);
       if (live === undefined) {
         await client.create(crd, signal);
-        return "created";
+        return { outcome: "created", version };
       }
-      if (!isOlder(versionOf(live), versionOf(crd))) return "left";
+      const found = versionOf(live);
+      if (!isOlder(found, version)) return { outcome: isOlder(version, found) ? "newer" : "left", version: found };
       await client.update(upgraded(live, crd), signal);
-      return "upgraded";
+      return { outcome: "upgraded", version };
     } catch (error: unknown) {
       // AlreadyExists, a stale read, or deleted meanwhile: look again.
       const isRace = error instanceof ConflictError || error instanceof NotFoundError;

@@ -297,6 +297,22 @@ describe("requests", () => {
   });
 });
 
+describe("requests that wait for a connection", () => {
+  it("do not leave when the fence falls while it is made", async () => {
+    let requests = 0;
+    const { transport, server } = await plain((_, response) => {
+      requests += 1;
+      json(response, 200, {});
+    });
+    const beforeSend = () => {
+      if (server.connections() > 0) throw new FencedError();
+    };
+    await expect(transport.request({ ...pods, beforeSend }, never)).rejects.toThrow(FencedError);
+    expect(requests).toBe(0);
+    await expect(transport.request(pods, never)).resolves.toMatchObject({ status: 200 });
+  });
+});
+
 describe("watches", () => {
   const watch = { method: "GET", path: "/api/v1/pods?watch=true" } as const;
 

@@ -170,8 +170,7 @@ class HttpTransport implements KubeTransport {
   async #send(request: TransportRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const session = this.#fresh() ?? (await untilAborted(this.#open(), signal));
     const body = request.body === undefined ? null : JSON.stringify(request.body);
-    request.beforeSend?.();
-    return await (isLease(request.path) ? session.lease : session.shared).request({
+    const gated: Dispatcher.RequestOptions & Gated = {
       origin: this.#origin,
       path: `${this.#pathPrefix}${request.path}`,
       method: request.method,
@@ -187,7 +186,9 @@ class HttpTransport implements KubeTransport {
       // Requests are limited as a whole by their own timer; a watch may be silent for as long as the informer allows.
       headersTimeout: this.#options.timeoutMs ?? 30_000,
       bodyTimeout: 0,
-    });
+      ...(request.beforeSend !== undefined && { beforeSend: request.beforeSend }),
+    };
+    return await (isLease(request.path) ? session.lease : session.shared).request(gated);
   }
 
   /** The current session, unless its credentials are due to be read again. */
@@ -235,9 +236,11 @@ class HttpTransport implements KubeTransport {
     const connect = { ...access.tls, keepAlive: true, keepAliveInitialDelay: 30_000, timeout: 10_000 };
     const pool = { connections, pipelining: 1, allowH2: false, keepAliveTimeout: 60_000 };
     const { proxyUrl } = this.#endpoint;
-    return proxyUrl === undefined
-      ? new Agent({ ...pool, connect })
-      : new ProxyAgent({ ...pool, uri: proxyUrl, requestTls: access.tls });
+    const dispatcher =
+      proxyUrl === undefined
+        ? new Agent({ ...pool, connect })
+        : new ProxyAgent({ ...pool, uri: proxyUrl, requestTls: access.tls });
+    return dispatcher.compose(gate);
   }
 
   #observe(request: TransportRequest, code: string, startedMs: number, limiterWaitMs: number): void {
@@ -253,6 +256,35 @@ class HttpTransport implements KubeTransport {
       cause: error,
     });
   }
+}
+
+interface Gated {
+  readonly beforeSend?: () => void;
+}
+
+/** Asks `beforeSend` in the turn in which the request is written to a connection, however long it waited for one. */
+const gate: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  const { beforeSend } = options as Gated;
+  return dispatch(options, beforeSend === undefined ? handler : withGate(handler, beforeSend));
+};
+
+function withGate(handler: Dispatcher.DispatchHandler, beforeSend: () => void): Dispatcher.DispatchHandler {
+  return {
+    onRequestStart(controller, context: unknown) {
+      try {
+        beforeSend();
+      } catch (error) {
+        controller.abort(error instanceof Error ? error : new Error(String(error)));
+        return;
+      }
+      handler.onRequestStart?.(controller, context);
+    },
+    onRequestUpgrade: (...told) => handler.onRequestUpgrade?.(...told),
+    onResponseStart: (...told) => handler.onResponseStart?.(...told),
+    onResponseData: (...told) => handler.onResponseData?.(...told),
+    onResponseEnd: (...told) => handler.onResponseEnd?.(...told),
+    onResponseError: (...told) => handler.onResponseError?.(...told),
+  };
 }
 
 const deadlinePassed = "deadline passed";

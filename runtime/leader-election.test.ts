@@ -309,6 +309,29 @@ describe("LeaderElector", () => {
     expect(store.lease!.spec.holderIdentity).toBe("a");
   });
 
+  it.each([
+    { answer: "is lost", late: false },
+    { answer: "comes too late", late: true },
+  ])("gives back the lease when it is stopped while it acquires it and the answer $answer", async ({ late }) => {
+    const store = new LeaseStore();
+    const cutOff = (lease: Lease, signal: AbortSignal): Promise<Lease> =>
+      new Promise((resolve, reject) => {
+        const written = store.write(lease);
+        signal.addEventListener("abort", () => (late ? resolve(written) : reject(new DOMException("", "AbortError"))));
+      });
+    const leases: LeasePort = {
+      get: () => store.get(),
+      create: cutOff,
+      update: (lease) => store.update(lease),
+    };
+    const { stop, ended } = aCandidate(store, "a", { leases });
+    await timers.tickAsync(1);
+    expect(store.lease!.spec.holderIdentity).toBe("a");
+    stop.abort();
+    expect(await ended).toBeUndefined();
+    expect(store.lease!.spec.holderIdentity).toBe("");
+  });
+
   it("reports itself as a metric and refuses timings that cannot work", async () => {
     const metrics = createMetrics();
     aCandidate(new LeaseStore(), "a", { metrics });

@@ -65,6 +65,8 @@ export class LeaderElector implements Fence {
   #observed: Lease | undefined;
   /** True until a read, and after every failed attempt: a write without answer may have happened. */
   #mustRead = true;
+  /** A claim was sent and its answer not taken: the lease may be ours without our knowing. */
+  #hasUnclearClaim = false;
   /** Monotonic time at which `#observed` was first seen like this. */
   #observedAt = 0;
   #previous: PreviousLease | undefined;
@@ -220,8 +222,12 @@ export class LeaderElector implements Fence {
       now: microTime(clock.now()),
       annotations: this.#options.annotations?.() ?? {},
     });
+    this.#hasUnclearClaim = true;
+    // What makes the answer not count makes the next attempt, or the release, read.
+    this.#mustRead = true;
     const written = await (this.#observed ? leases.update(claim, signal) : leases.create(claim, signal));
-    if (signal.aborted) return false; // Too late to count; the next attempt reads.
+    if (signal.aborted) return false;
+    this.#hasUnclearClaim = this.#mustRead = false;
     this.#observe(written);
     this.#renewedAt = sentAt;
     if (this.#state === "waiting") this.#lead();
@@ -292,7 +298,7 @@ export class LeaderElector implements Fence {
     // First: from here on nothing may be changed, whether the release is written or not.
     if (this.#state !== "lost") this.#state = "released";
     metrics?.leader.set({ name }, 0);
-    if (!wasLeading) return;
+    if (!wasLeading && !this.#hasUnclearClaim) return;
     try {
       const timedOut = () => new TransientError("Timeout", "the release got no answer in time");
       const never = new AbortController().signal;

@@ -1,5 +1,9 @@
 /** What the API server asks and what it is answered. Source: `admission.k8s.io/v1` and `v1beta1`, which are the same in JSON. */
-import type { Operation } from "rfc6902";
+
+/** The operations of RFC 6902 that are used. `path` is a JSON pointer. */
+export type PatchOperation =
+  | { readonly op: "add" | "replace"; readonly path: string; readonly value: unknown }
+  | { readonly op: "remove"; readonly path: string };
 
 export interface AdmissionRequest {
   /** Copied into the answer. */
@@ -23,7 +27,7 @@ export interface AdmissionAnswer {
   readonly code: 200 | 403 | 500;
   readonly message?: string;
   /** RFC 6902; absent when nothing changes. */
-  readonly patch?: readonly Operation[];
+  readonly patch?: readonly PatchOperation[];
   /** One line each; kubectl shows them. */
   readonly warnings?: readonly string[];
 }

@@ -21,9 +21,17 @@ export interface CertificateNames {
   readonly extraNames?: readonly string[];
 }
 
+/** What is wrong with a bundle. */
+export interface CertificateFault {
+  /** True: it serves well, and should be replaced without haste. False: nobody who is asked to trust it can. */
+  readonly isUsable: boolean;
+  /** In words. */
+  readonly why: string;
+}
+
 const hourMs = 3_600_000;
-/** At most a year, so that a leaked key ages out. */
-const lifeMs = 365 * 24 * hourMs;
+/** A year, the most that is asked for anywhere, so that a leaked key ages out. */
+const yearMs = 365 * 24 * hourMs;
 /** Renewed at two thirds of its life: four months to notice a renewal that does not work. */
 const renewShare = 2 / 3;
 
@@ -38,10 +46,15 @@ export function serverNames({
 }
 
 /**
- * A fresh authority and a server certificate signed by it: ECDSA P-256, valid for a year from one hour ago (clocks differ).
+ * A fresh authority and a server certificate signed by it: ECDSA P-256, valid from one hour ago (clocks differ).
  * The authority's key is thrown away, so nobody can ever sign with it again; a renewal makes another authority.
+ * @param lifeMs from the beginning of its validity to the end
  */
-export async function generateCertificate(names: CertificateNames, nowMs: number): Promise<CertificateBundle> {
+export async function generateCertificate(
+  names: CertificateNames,
+  nowMs: number,
+  lifeMs = yearMs,
+): Promise<CertificateBundle> {
   const x509 = await import("@peculiar/x509");
   const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
   const validity = { notBefore: new Date(nowMs - hourMs), notAfter: new Date(nowMs - hourMs + lifeMs) };
@@ -101,19 +114,41 @@ export function findCertificateFault(
   bundle: CertificateBundle,
   names: CertificateNames,
   nowMs: number,
-): string | undefined {
+): CertificateFault | undefined {
   try {
     const cert = new NodeCertificate(bundle.certPem);
-    const missing = serverNames(names).filter((name) => !isNamed(cert, name));
-    if (missing.length > 0) return `it does not cover ${missing.join(", ")}`;
-    if (!cert.checkPrivateKey(createPrivateKey(bundle.keyPem))) return "tls.key is not its key";
-    if (!splitPem(bundle.caPem).some((pem) => cert.verify(new NodeCertificate(pem).publicKey))) {
-      return "it is not signed by the authority in ca.crt";
-    }
-    return nowMs >= renewAtMs(bundle) ? `it is due for renewal: valid to ${cert.validTo}` : undefined;
+    const why =
+      findDefect(bundle, cert, names) ?? findAuthorityFault(bundle, cert, nowMs) ?? findValidityFault(cert, nowMs);
+    if (why !== undefined) return { isUsable: false, why };
+    return nowMs < renewAtMs(bundle)
+      ? undefined
+      : { isUsable: true, why: `it is due for renewal: valid to ${cert.validTo}` };
   } catch (error) {
-    return `it cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    return { isUsable: false, why: `it cannot be read: ${error instanceof Error ? error.message : String(error)}` };
   }
+}
+
+function findDefect(bundle: CertificateBundle, cert: NodeCertificate, names: CertificateNames): string | undefined {
+  const missing = serverNames(names).filter((name) => !isNamed(cert, name));
+  if (missing.length > 0) return `it does not cover ${missing.join(", ")}`;
+  return cert.checkPrivateKey(createPrivateKey(bundle.keyPem)) ? undefined : "tls.key is not its key";
+}
+
+function findAuthorityFault({ caPem }: CertificateBundle, cert: NodeCertificate, nowMs: number): string | undefined {
+  const signer = splitPem(caPem)
+    .map((pem) => new NodeCertificate(pem))
+    .find((authority) => cert.verify(authority.publicKey));
+  if (signer === undefined) return "it is not signed by the authority in ca.crt";
+  return nowMs < signer.validToDate.getTime() ? undefined : `its authority has expired: valid to ${signer.validTo}`;
+}
+
+/** Of a replica whose clock is an hour ahead at most, the certificates are valid here at once: they begin an hour ago. */
+function findValidityFault(
+  { validFromDate, validToDate, validFrom, validTo }: NodeCertificate,
+  nowMs: number,
+): string | undefined {
+  if (nowMs < validFromDate.getTime()) return `it is not valid before ${validFrom}`;
+  return nowMs < validToDate.getTime() ? undefined : `it has expired: valid to ${validTo}`;
 }
 
 function isNamed(cert: NodeCertificate, name: string): boolean {
@@ -140,4 +175,37 @@ export function bundleContains(bundle: string, wanted: string): boolean {
 
 function withoutSpace(pem: string): string {
   return pem.replace(/\s/g, "");
+}
+
+/** One text of all certificates in order, each once, without those that have expired or cannot be read. */
+export function mergeAuthorities(texts: readonly string[], nowMs: number): string {
+  const merged = new Map<string, string>();
+  for (const pem of texts.flatMap(splitPem)) {
+    const cert = readCertificate(pem);
+    if (cert !== undefined && cert.validToDate.getTime() > nowMs && !merged.has(cert.fingerprint256)) {
+      merged.set(cert.fingerprint256, pem);
+    }
+  }
+  return [...merged.values()].map((pem) => `${pem}\n`).join("");
+}
+
+/** The first `limit` certificates of `bundle` whose holder has the name of one in `like`. */
+export function authoritiesLike(like: string, bundle: string, limit: number): string {
+  const names = new Set(splitPem(like).map((pem) => readCertificate(pem)?.subject));
+  return splitPem(bundle)
+    .filter((pem) => {
+      const cert = readCertificate(pem);
+      return cert !== undefined && names.has(cert.subject);
+    })
+    .slice(0, limit)
+    .map((pem) => `${pem}\n`)
+    .join("");
+}
+
+function readCertificate(pem: string): NodeCertificate | undefined {
+  try {
+    return new NodeCertificate(pem);
+  } catch {
+    return undefined;
+  }
 }

@@ -17,7 +17,7 @@ export interface WebhookConfigurationOptions {
   readonly target: WebhookTarget;
   /** Certificates that the server's must chain to. Absent: the program fills it at start. */
   readonly caPem?: string;
-  /** Of the mutating webhook. @default "Ignore", as published; validation is always `Fail`. */
+  /** Of the mutating webhook. @default "Ignore", as published; validation is always `Fail`, of deletions `Ignore`. */
   readonly failurePolicy?: "Ignore" | "Fail";
   /** Seconds, 1 to 30. @default 10 */
   readonly timeoutSeconds?: number;
@@ -30,7 +30,13 @@ export interface WebhookConfiguration {
   readonly webhooks: readonly object[];
 }
 
-/** Both objects, in the published form; PodNetworkings are intercepted on UPDATE as well as on CREATE. */
+/** An API server that cannot reach us waits so long before a deletion goes on without the warning. */
+const deletionTimeoutSeconds = 3;
+
+/**
+ * Both objects, in the published form; PodNetworkings are intercepted on UPDATE as well as on CREATE, and on DELETE by a
+ * webhook of its own, because the deletion of a plane must go on when nobody answers.
+ */
 export function webhookConfigurations(options: WebhookConfigurationOptions): {
   readonly mutating: WebhookConfiguration;
   readonly validating: WebhookConfiguration;
@@ -83,6 +89,14 @@ export function webhookConfigurations(options: WebhookConfigurationOptions): {
           rules: [planes],
           failurePolicy: "Fail",
           ...shared,
+        },
+        {
+          name: "terway.deletion.k8s.io",
+          clientConfig: toClientConfig(options, "/validate"),
+          rules: [{ ...planes, operations: ["DELETE"] }],
+          failurePolicy: "Ignore",
+          ...shared,
+          timeoutSeconds: Math.min(shared.timeoutSeconds, deletionTimeoutSeconds),
         },
       ],
     },

@@ -12,7 +12,7 @@ export interface Review {
 
 /** @throws Error saying why the text is no AdmissionReview */
 export function parseReview(text: string): Review {
-  const review: unknown = JSON.parse(text);
+  const review = parseJson(text);
   if (!isJsonObject(review) || review["kind"] !== "AdmissionReview") throw new Error("the body is no AdmissionReview");
   const apiVersion = apiVersions.find((candidate) => candidate === review["apiVersion"]);
   if (apiVersion === undefined) throw new Error(`apiVersion must be one of ${apiVersions.join(", ")}`);
@@ -20,6 +20,15 @@ export function parseReview(text: string): Review {
   if (!isJsonObject(request)) throw new Error("the AdmissionReview has no request");
   if (textOf(request, "uid") === "") throw new Error("the request has no uid");
   return { apiVersion, request: toRequest(request) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's words quote the text, which may hold what is nobody's business in a log; the size tells of a cut.
+    throw new Error(`the body is no JSON (${text.length} characters)`);
+  }
 }
 
 function toRequest(request: Readonly<Record<string, unknown>>): AdmissionRequest {

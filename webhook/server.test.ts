@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { request as httpsRequest } from "node:https";
+import { connect as connectTcp } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { Registry } from "prom-client";
 import type { Logger } from "../runtime/ports.ts";
@@ -51,12 +54,14 @@ interface Answer {
 function ask(
   server: WebhookServer,
   body: string | Buffer,
-  options: { path?: string; method?: string } = {},
+  options: { path?: string; method?: string; contentType?: string | undefined } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { path = "/mutating", method = "POST" } = options;
+    const contentType = "contentType" in options ? options.contentType : "application/json";
+    const headers = contentType === undefined ? {} : { "content-type": contentType };
     const sent = httpsRequest(
-      { host: "127.0.0.1", port: server.port, path, method, ca: bundle.caPem, agent: false },
+      { host: "127.0.0.1", port: server.port, path, method, headers, ca: bundle.caPem, agent: false },
       (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -70,6 +75,13 @@ function ask(
     sent.on("error", reject);
     sent.end(body);
   });
+}
+
+/** A connection for bytes that no client library would send. */
+async function connected(server: WebhookServer) {
+  const socket = connectTls({ host: "127.0.0.1", port: server.port, ca: bundle.caPem });
+  await once(socket, "secureConnect");
+  return socket;
 }
 
 function review(given: { apiVersion?: string; object?: unknown } = {}): string {
@@ -122,22 +134,109 @@ describe("WebhookServer", () => {
     );
   });
 
-  it.each([
-    { name: "no JSON", body: "{", status: 400 },
-    { name: "another kind", body: '{"kind":"Pod"}', status: 400 },
-    { name: "another version", body: review({ apiVersion: "admission.k8s.io/v2" }), status: 400 },
-    { name: "no request", body: '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}', status: 400 },
-    { name: "GET", body: "", method: "GET", status: 405 },
-    { name: "an unknown path", body: review(), path: "/constructor", status: 404 },
-    { name: "a body above 3 MB", body: Buffer.alloc(3 * 1024 * 1024 + 1, 32), status: 413 },
-  ])("answers $name with $status", async ({ body, status, ...options }) => {
+  const mebibyte = 1024 * 1024;
+  const refused: {
+    readonly name: string;
+    readonly body?: string | Buffer;
+    readonly options?: Parameters<typeof ask>[2];
+    readonly status: number;
+    readonly says: string;
+  }[] = [
+    { name: "an empty body", body: "", status: 400, says: "the body is empty: an AdmissionReview is expected" },
+    { name: "no JSON", body: '{"a": secret', status: 400, says: "the body is no JSON (12 characters)" },
+    {
+      name: "JSON that is cut off",
+      body: '{"a":',
+      status: 400,
+      says: "the body is no JSON (5 characters)",
+    },
+    { name: "bytes that are no text", body: Buffer.from([0xff, 0x00]), status: 400, says: "the body is no JSON" },
+    { name: "null", body: "null", status: 400, says: "the body is no AdmissionReview" },
+    { name: "another kind", body: '{"kind":"Pod"}', status: 400, says: "the body is no AdmissionReview" },
+    {
+      name: "another version",
+      body: review({ apiVersion: "admission.k8s.io/v2" }),
+      status: 400,
+      says: "apiVersion must be one of admission.k8s.io/v1, admission.k8s.io/v1beta1",
+    },
+    {
+      name: "no request",
+      body: '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}',
+      status: 400,
+      says: "the AdmissionReview has no request",
+    },
+    { name: "GET", body: "", options: { method: "GET" }, status: 405, says: "admission requests are POST" },
+    {
+      name: "YAML",
+      options: { contentType: "application/yaml" },
+      status: 415,
+      says: 'content-type must be application/json, not "application/yaml"',
+    },
+    { name: "no content type", options: { contentType: undefined }, status: 415, says: "content-type must be" },
+    { name: "an unknown path", options: { path: "/constructor" }, status: 404, says: "no webhook at /constructor" },
+    { name: "a path that is no URL", options: { path: "//" }, status: 404, says: "no webhook at //" },
+    { name: "a body above 7 MiB", body: Buffer.alloc(7 * mebibyte + 1, 32), status: 413, says: "larger than 7 MiB" },
+    { name: "a body of 20 MiB", body: Buffer.alloc(20 * mebibyte, 32), status: 413, says: "larger than 7 MiB" },
+  ];
+  it.each(refused)("answers $name with $status, and lives on", async ({ body = review(), options, status, says }) => {
     const { server } = await aServer(() => Promise.resolve(allowed()));
-    expect((await ask(server, body, options)).status).toBe(status);
+    const answer = await ask(server, body, options);
+    expect([answer.status, answer.text]).toEqual([status, expect.stringContaining(says)]);
+    expect((await ask(server, review())).status).toBe(200);
   });
 
-  it("takes a body of 1 MB", async () => {
+  it.each([
+    { name: "of 1 MB", size: mebibyte, contentType: "application/json" },
+    { name: "as large as the API server takes", size: 3 * mebibyte, contentType: "application/json; charset=utf-8" },
+  ])("takes a pod $name", async ({ size, contentType }) => {
     const { server } = await aServer(() => Promise.resolve(allowed()));
-    expect((await ask(server, review({ object: { text: "x".repeat(1024 * 1024) } }))).status).toBe(200);
+    const object = { metadata: { annotations: { text: "x".repeat(size) } } };
+    expect((await ask(server, review({ object }), { contentType })).status).toBe(200);
+  });
+
+  it("ends a body without end, and lives on", async () => {
+    const { server } = await aServer(() => Promise.resolve(allowed()));
+    const socket = await connected(server);
+    socket.write(
+      "POST /mutating HTTP/1.1\r\nhost: w\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+    );
+    const chunk = Buffer.concat([Buffer.from("100000\r\n"), Buffer.alloc(mebibyte, 32), Buffer.from("\r\n")]);
+    const send = (): void => {
+      while (!socket.destroyed && socket.write(chunk));
+    };
+    socket.on("drain", send);
+    socket.on("error", () => undefined);
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    send();
+    await closed;
+    expect((await ask(server, review())).status).toBe(200);
+  });
+
+  it("tells a client that sends its body too slowly, and closes its connection", async () => {
+    const { server } = await aServer(() => Promise.resolve(allowed()));
+    const socket = await connected(server);
+    const text: string[] = [];
+    socket.on("data", (chunk: Buffer) => text.push(chunk.toString()));
+    socket.write(
+      "POST /mutating?timeout=100ms HTTP/1.1\r\nhost: w\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
+    );
+    await once(socket, "close");
+    expect(text.join("")).toMatch(/^HTTP\/1.1 408 [^]*connection: close[^]*no whole body within 90 ms/i);
+    expect((await ask(server, review())).status).toBe(200);
+  });
+
+  it("outlives clients that go away in the middle, or speak no TLS", async () => {
+    const { server, registry } = await aServer(() => Promise.resolve(allowed()));
+    const half = await connected(server);
+    half.write("POST /mutating HTTP/1.1\r\nhost: w\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{");
+    half.destroy();
+    const plain = connectTcp({ host: "127.0.0.1", port: server.port });
+    plain.on("error", () => undefined);
+    const closed = new Promise((resolve) => plain.once("close", resolve));
+    plain.end("GET / HTTP/1.1\r\n\r\n");
+    await closed;
+    expect((await ask(server, review())).status).toBe(200);
+    expect(await registry.metrics()).toContain('controller_runtime_webhook_requests_in_flight{webhook="/mutating"} 0');
   });
 
   it("gives up within the time that the API server waits, and tells the handler", async () => {
@@ -162,6 +261,17 @@ describe("WebhookServer", () => {
     expect((await asked).json.response).toMatchObject({ allowed: true });
     await closed;
     await expect(ask(server, review())).rejects.toThrow();
+  });
+
+  it("closes soon although a client keeps a connection that it has never used", async () => {
+    const { server } = await aServer(() => Promise.resolve(allowed("unused")));
+    const spare = connectTcp({ host: "127.0.0.1", port: server.port });
+    await once(spare, "connect");
+    const startedAt = performance.now();
+    const closed = once(spare, "close");
+    await server.close();
+    await closed;
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
   });
 });
 
@@ -188,7 +298,21 @@ describe("webhookConfigurations", () => {
         timeoutSeconds: 10,
       },
     ]);
-    expect(validating.webhooks).toMatchObject([{ name: "terway.validate.k8s.io", failurePolicy: "Fail" }]);
+    expect(validating.webhooks).toMatchObject([
+      {
+        name: "terway.validate.k8s.io",
+        rules: [{ operations: ["CREATE", "UPDATE"], resources: ["podnetworkings"] }],
+        failurePolicy: "Fail",
+        timeoutSeconds: 10,
+      },
+      {
+        name: "terway.deletion.k8s.io",
+        clientConfig: { service: { path: "/validate" } },
+        rules: [{ operations: ["DELETE"], resources: ["podnetworkings"] }],
+        failurePolicy: "Ignore",
+        timeoutSeconds: 3,
+      },
+    ]);
   });
 
   it("points at a URL outside of a cluster", () => {
@@ -198,6 +322,7 @@ describe("webhookConfigurations", () => {
       caPem: "PEM",
     });
     expect(validating.webhooks).toMatchObject([
+      { clientConfig: { url: "https://127.0.0.1:4443/validate", caBundle: "UEVN" } },
       { clientConfig: { url: "https://127.0.0.1:4443/validate", caBundle: "UEVN" } },
     ]);
   });

@@ -2,7 +2,7 @@
 import { createServer } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { parseGoDuration } from "../domain/retention/go-duration.ts";
 import type { Logger } from "../runtime/ports.ts";
 import type { AdmissionHandler } from "./admission.ts";
@@ -33,12 +33,21 @@ export interface ServerTls {
   readonly key: string;
 }
 
-/** 3 MB: what the API server accepts itself, so a pod that it took is never too large here. */
-const maxBodyBytes = 3 * 1024 * 1024;
+/**
+ * 7 MiB, as controller-runtime has it: the API server takes objects of up to 3 MiB, and an update carries two of them in
+ * an AdmissionReview around them. A pod that the API server took is never too large here.
+ */
+const maxBodyBytes = 7 * 1024 * 1024;
+/** A body above the limit is read on, and thrown away, up to this size: who still sends does not read the refusal. */
+const discardedBytes = 4 * maxBodyBytes;
+/** Milliseconds for a TLS handshake. */
+const handshakeMs = 10_000;
 /** Go's client gives up an idle connection after 90 s; ours must live longer, or a request meets a closing connection. */
 const keepAliveMs = 120_000;
 /** Milliseconds that answers in progress get at shutdown. */
 const drainMs = 10_000;
+/** Milliseconds that a connection without a request gets at shutdown: one may be on its way. */
+const spareMs = 1_000;
 
 /** An HTTP answer that is not an admission answer. */
 class HttpError extends Error {
@@ -61,15 +70,30 @@ export class WebhookServer {
   readonly needsLeader = false;
   readonly #options: WebhookServerOptions;
   readonly #server: Server;
+  /** Open connections, and by the peer's address those with an answer in progress. */
+  readonly #connections = new Set<Socket>();
+  readonly #busy = new Set<string>();
   #state: "new" | "listening" | "closed" = "new";
 
   constructor(options: WebhookServerOptions) {
     this.#options = options;
     this.#server = createServer(
-      { ...options.tls, minVersion: "TLSv1.2", keepAliveTimeout: keepAliveMs, requestTimeout: 30_000 },
+      {
+        ...options.tls,
+        minVersion: "TLSv1.2",
+        handshakeTimeout: handshakeMs,
+        keepAliveTimeout: keepAliveMs,
+        // Both count from the connection on, and Go's client keeps a spare one that it has not used yet. A slow body has the
+        // time of its answer and no more, see #answer.
+        headersTimeout: keepAliveMs,
+        requestTimeout: keepAliveMs,
+      },
       (request, response) => void this.#serve(request, response),
     );
-    this.#server.headersTimeout = keepAliveMs + 5_000;
+    this.#server.on("connection", (socket: Socket) => {
+      this.#connections.add(socket);
+      socket.once("close", () => this.#connections.delete(socket));
+    });
     // A peer that breaks the handshake is its own problem; without a listener it would be an uncaught exception.
     this.#server.on("tlsClientError", (error) => options.log.debug("TLS handshake failed", { error }));
   }
@@ -109,19 +133,29 @@ export class WebhookServer {
     this.#server.setSecureContext({ ...tls, minVersion: "TLSv1.2" });
   }
 
-  /** Stops accepting, lets answers in progress finish for up to 10 s, then ends what is left. Safe to repeat. */
+  /** Stops accepting, lets answers in progress finish for up to 10 s, and ends the rest sooner. Safe to repeat. */
   async close(): Promise<void> {
     if (this.#state !== "listening") return;
     this.#state = "closed";
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    const force = setTimeout(() => this.#server.closeAllConnections(), drainMs);
+    // Node counts a connection that never had a request, such as the spare ones of Go's client, among the busy.
+    const spare = setTimeout(() => this.#end((socket) => !this.#busy.has(peerOf(socket))), spareMs);
+    const force = setTimeout(() => this.#end(() => true), drainMs);
     await closed;
+    clearTimeout(spare);
     clearTimeout(force);
   }
 
+  #end(isMeant: (socket: Socket) => boolean): void {
+    for (const socket of this.#connections) if (isMeant(socket)) socket.destroy();
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "https://webhook");
+    const peer = peerOf(request.socket);
+    this.#busy.add(peer);
+    response.once("close", () => this.#busy.delete(peer));
+    const { pathname, searchParams } = targetOf(request);
     const handler = Object.hasOwn(this.#options.routes, pathname) ? this.#options.routes[pathname] : undefined;
     if (handler === undefined) {
       this.#send(response, 404, `no webhook at ${pathname}\n`, "text/plain");
@@ -154,15 +188,18 @@ export class WebhookServer {
 
   async #answer(request: IncomingMessage, handler: AdmissionHandler, budgetMs: number): Promise<string> {
     if (request.method !== "POST") throw new HttpError(405, "admission requests are POST");
-    const text = await readBody(request);
-    const review = parseOrRefuse(text);
+    const type = request.headers["content-type"] ?? "";
+    if (!isJson(type)) throw new HttpError(415, `content-type must be application/json, not ${JSON.stringify(type)}`);
     const signal = AbortSignal.timeout(budgetMs);
-    const late = new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", () => reject(new HttpError(504, `no answer within ${budgetMs} ms`)), {
-        once: true,
-      });
-    });
-    return encodeReview(review, await Promise.race([handler(review.request, signal), late]));
+    const text = await inTime(
+      readBody(request),
+      signal,
+      () => new HttpError(408, `no whole body within ${budgetMs} ms`),
+    );
+    const review = parseOrRefuse(text);
+    const asked = handler(review.request, signal);
+    const late = (): Error => new HttpError(504, `no answer within ${budgetMs} ms`);
+    return encodeReview(review, await inTime(asked, signal, late));
   }
 
   /** Nine tenths of what the API server waits, so that the answer is still read. */
@@ -174,10 +211,35 @@ export class WebhookServer {
 
   #send(response: ServerResponse, status: number, body: string, contentType: string): void {
     // A body that was not read to its end, or a closing server: the connection cannot be used again.
-    if (status === 413 || this.#state === "closed") response.setHeader("connection", "close");
+    if (!response.req.complete || this.#state === "closed") response.setHeader("connection", "close");
     response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
     response.end(body);
   }
+}
+
+function peerOf({ remoteAddress = "", remotePort = 0 }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+/** What cannot be read as a URL, such as `//`, is no webhook of ours. */
+function targetOf({ url = "/" }: IncomingMessage): Pick<URL, "pathname" | "searchParams"> {
+  return URL.parse(url, "https://webhook") ?? { pathname: url, searchParams: new URLSearchParams() };
+}
+
+function isJson(contentType: string): boolean {
+  return contentType.split(";", 1)[0]?.trim().toLowerCase() === "application/json";
+}
+
+/** @throws what `onLate` makes, when `signal` aborts before `work` is done */
+async function inTime<R>(work: Promise<R>, signal: AbortSignal, onLate: () => Error): Promise<R> {
+  const late = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(onLate());
+    else signal.addEventListener("abort", () => reject(onLate()), { once: true });
+  });
+  // The one that comes second has no reader.
+  work.catch(() => undefined);
+  late.catch(() => undefined);
+  return await Promise.race([work, late]);
 }
 
 /** @throws HttpError 400 */
@@ -189,19 +251,20 @@ function parseOrRefuse(text: string): ReturnType<typeof parseReview> {
   }
 }
 
-/** @throws HttpError 413 above 3 MB, 400 when the body ends early */
+/** @throws HttpError 413 above 7 MiB, 400 when the body is empty or ends early */
 async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > maxBodyBytes) break;
-      chunks.push(chunk);
+      if (size <= maxBodyBytes) chunks.push(chunk);
+      else if (size > discardedBytes) break;
     }
   } catch (error) {
     throw new HttpError(400, `the body ended early: ${error instanceof Error ? error.message : String(error)}`);
   }
-  if (size > maxBodyBytes) throw new HttpError(413, "the body is larger than 3 MB");
+  if (size > maxBodyBytes) throw new HttpError(413, `the body is larger than ${maxBodyBytes / 1024 / 1024} MiB`);
+  if (size === 0) throw new HttpError(400, "the body is empty: an AdmissionReview is expected");
   return Buffer.concat(chunks).toString("utf8");
 }

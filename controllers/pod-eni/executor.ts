@@ -278,14 +278,13 @@ export class PodEniExecutor {
     const { client } = this.#deps.networkInterfaces;
     await absorbExisting(client.create(toNetworkInterface(podEni, allocation), signal));
     const instanceID = podEni.status?.instanceID ?? "";
-    if (instanceID === "") return;
-    const status = {
-      phase: podEni.status?.phase === "Unbind" ? "Unbind" : "Bind",
-      eniInfo: { ...podEni.status?.eniInfos?.[eniId], id: eniId },
-      instanceID,
-      trunkENIID: podEni.status?.trunkENIID ?? "",
-      nodeName: podEni.metadata.labels?.[labels.node] ?? "",
-    };
+    const eniInfo = { ...podEni.status?.eniInfos?.[eniId], id: eniId };
+    const nodeName = podEni.metadata.labels?.[labels.node] ?? "";
+    const isUnbind = podEni.status?.phase === "Unbind";
+    if (!isUnbind && instanceID === "") return;
+    const status = isUnbind
+      ? { phase: "Unbind", eniInfo }
+      : { phase: "Bind", eniInfo, instanceID, trunkENIID: podEni.status?.trunkENIID ?? "", nodeName };
     await client.patchStatus("", eniId, { status }, signal);
   }
 

@@ -34,9 +34,11 @@ export function planPodEni(state: PodEniState, pick: (n: number) => number): Pod
 
 /** Records of the published program's first releases have no NetworkInterfaces; they are made where they are missed. */
 function missingRecords({ allocations }: PodEniState): PodEniAction[] {
-  return allocations
-    .filter(({ eniId, record, isKnownGone }) => eniId !== "" && record === undefined && !isKnownGone)
-    .map((allocation) => ({ type: "createRecord", allocation }));
+  return allocations.filter(lacksRecord).map((allocation) => ({ type: "createRecord", allocation }));
+}
+
+function lacksRecord({ eniId, record, isKnownGone }: AllocationState): boolean {
+  return eniId !== "" && (record === undefined ? !isKnownGone : record.isBlank === true && !record.isDeleting);
 }
 
 function release(state: PodEniState): PodEniAction[] {
@@ -103,8 +105,10 @@ function planDetach(state: PodEniState): PodEniPlan {
     const { creation, record, eniId } = allocation;
     if (creation.type === "running") isPending = true;
     if (creation.type === "done") actions.push({ type: "recordCreated", allocation, eni: creation.eni });
-    if (eniId !== "" && record === undefined && !allocation.isKnownGone)
+    if (lacksRecord(allocation)) {
       actions.push({ type: "createRecord", allocation });
+      continue;
+    }
     if (record === undefined || record.phase === "Unbind") continue;
     isPending = true;
     if (record.phase !== "Detaching" && !record.isDeleting) actions.push({ type: "requestDetach", eniId });

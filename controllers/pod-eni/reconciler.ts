@@ -15,6 +15,7 @@ export interface PodEniDeps extends ExecutorDeps {
   readonly pods: Lister<Pod>;
   readonly nodes: Lister<CoreNode>;
   readonly needsIpv6: boolean;
+  readonly enableTrunk: boolean;
   readonly random: Random;
   readonly clock: Clock;
 }
@@ -64,7 +65,7 @@ export class PodEniReconciler implements Reconciler {
   }
 
   async #observe(key: string, podEni: PodENI, signal: AbortSignal): Promise<PodEniState> {
-    const { pods, nodes, networkInterfaces, vSwitches, places, clock, needsIpv6 } = this.#deps;
+    const { pods, nodes, networkInterfaces, vSwitches, places, clock, needsIpv6, enableTrunk } = this.#deps;
     const pod = pods.get(key);
     const nodeName = pod?.spec?.nodeName ?? podEni.metadata.labels?.[labels.node] ?? "";
     const placesAhead = places.position(key);
@@ -80,6 +81,7 @@ export class PodEniReconciler implements Reconciler {
       placesAhead,
       retryAtMs: this.#executor.retryAtMs(key),
       needsIpv6,
+      enableTrunk,
       nowMs: clock.now(),
       vSwitches: noVSwitches,
     };

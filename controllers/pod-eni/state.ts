@@ -84,6 +84,8 @@ export interface InterfaceRecord {
   readonly instanceId: string;
   /** The cloud has no such interface any more. */
   readonly isMissing: boolean;
+  /** It has no status, but the PodENI says what it would be: the published program died between the two writes. */
+  readonly isBlank?: boolean;
   /** Reason and message of condition Ready, while False. */
   readonly trouble?: { readonly reason: string; readonly message: string };
 }
@@ -102,6 +104,8 @@ export interface Observation {
   readonly placesAhead: number | undefined;
   readonly retryAtMs: number | undefined;
   readonly needsIpv6: boolean;
+  /** Configuration `enableTrunk`. */
+  readonly enableTrunk: boolean;
   readonly nowMs: number;
 }
 
@@ -157,13 +161,19 @@ function toAllocation(
     eniId,
     vSwitchId,
     vSwitchIsUnusable: vSwitchId === "" || seen.vSwitchIsUnusable(vSwitchId),
-    wantsTrunk: allocation.eni?.attachmentOptions?.trunk ?? false,
+    wantsTrunk: allocation.eni?.attachmentOptions?.trunk ?? usesTrunkByDefault(seen),
     attempt: attempts[interfaceName] ?? 0,
     ...(network !== undefined && { network }),
     creation: eniId === "" ? seen.creation(interfaceName) : { type: "none" },
-    ...(record !== undefined && { record }),
+    ...(record !== undefined && { record: { ...record, isBlank: record.phase === "" && isPlaced(seen.podEni) } }),
     isKnownGone: eniId !== "" && seen.isKnownGone(eniId),
   };
+}
+
+/** The published program records no option, and attaches by the cluster's setting whatever the pod asked for. */
+function usesTrunkByDefault(seen: Observation): boolean {
+  const node = nodeOf(seen);
+  return seen.enableTrunk && !("problem" in node) && !node.isExclusive;
 }
 
 function toRecord(networkInterface: NetworkInterface | undefined): InterfaceRecord | undefined {
@@ -177,6 +187,11 @@ function toRecord(networkInterface: NetworkInterface | undefined): InterfaceReco
     isMissing: condition?.reason === "InterfaceMissing",
     ...(condition?.status === "False" && { trouble: { reason: condition.reason, message: condition.message } }),
   };
+}
+
+/** Whether the PodENI says where its interfaces are. */
+function isPlaced({ status }: PodENI): boolean {
+  return status?.phase === "Unbind" || (status?.instanceID ?? "") !== "";
 }
 
 /** Name of the interface in the pod; legacy records leave it empty for the first. */

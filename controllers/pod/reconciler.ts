@@ -108,7 +108,7 @@ export class PodReconciler implements Reconciler {
         // Before the first effect, or a deletion in between would leave the interface behind.
         finalizers: [finalizers.podEni],
         labels: { [labels.node]: node.name },
-        annotations: { [annotations.podUid]: uid },
+        annotations: { ...originOf(pod), [annotations.podUid]: uid },
       },
       spec: { zone: node.zone, allocations },
     };
@@ -198,4 +198,10 @@ export class PodReconciler implements Reconciler {
     });
     this.#deps.log.warn("pod cannot be given interfaces", { controller: "pod", namespace, name, reason: note });
   }
+}
+
+/** Which planes the pod has its interfaces from: the record of a pod that is gone is still a use of them. */
+function originOf({ metadata }: Pod): Readonly<Record<string, string>> {
+  const names: readonly string[] = [annotations.podNetworking, annotations.podNetworksRequest];
+  return Object.fromEntries(Object.entries(metadata.annotations ?? {}).filter(([name]) => names.includes(name)));
 }

@@ -70,7 +70,36 @@ export function setPodDefaults(pod: KubeJson): void {
   spec["tolerations"] = tolerations;
   const status = ensureObject(pod, "status");
   setMissing(status, { phase: "Pending", qosClass: "BestEffort" });
+  if (objectsIn(spec["schedulingGates"]).length > 0) setMissing(status, { conditions: [gated] });
 }
+
+const gated: JsonObject = {
+  type: "PodScheduled",
+  status: "False",
+  lastProbeTime: null,
+  lastTransitionTime: null,
+  reason: "SchedulingGated",
+  message: "Scheduling is blocked due to non-empty scheduling gates",
+};
+
+/** A node always has a status, so that patches of its capacity have a place to go to. */
+export function setNodeDefaults(node: KubeJson): void {
+  const nodeInfo = Object.fromEntries(nodeInfoFields.map((field) => [field, ""]));
+  setMissing(ensureObject(node, "status"), { daemonEndpoints: { kubeletEndpoint: { Port: 0 } }, nodeInfo });
+}
+
+const nodeInfoFields = [
+  "machineID",
+  "systemUUID",
+  "bootID",
+  "kernelVersion",
+  "osImage",
+  "containerRuntimeVersion",
+  "kubeletVersion",
+  "kubeProxyVersion",
+  "operatingSystem",
+  "architecture",
+];
 
 function setTemplateDefaults(spec: JsonObject): void {
   setPodSpecDefaults(ensureObject(ensureObject(spec, "template"), "spec"));

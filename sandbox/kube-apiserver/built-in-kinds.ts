@@ -1,6 +1,8 @@
 import * as defaults from "./built-in-defaults.ts";
 import * as checks from "./built-in-validation.ts";
+import * as eventsAndLeases from "./events-and-leases-validation.ts";
 import { involvedField, toCoreEvent, toNewEvent } from "./events-conversion.ts";
+import * as extensions from "./extension-validation.ts";
 import { stringAt, valueAt, type KubeJson } from "./kube-json.ts";
 import { apiVersionOf, type ResourceKind } from "./kinds.ts";
 
@@ -98,11 +100,12 @@ const core: readonly ResourceKind[] = [
     shortNames: ["no"],
     hasStatus: true,
     statusOnCreate: true,
+    setDefaults: defaults.setNodeDefaults,
     selectableFields: {
       "spec.unschedulable": (node) => (valueAt(node, ["spec", "unschedulable"]) === true).toString(),
     },
   }),
-  kind("v1", "ConfigMap", "configmaps", { shortNames: ["cm"] }),
+  kind("v1", "ConfigMap", "configmaps", { shortNames: ["cm"], validate: checks.validateConfigMap }),
   kind("v1", "Secret", "secrets", {
     selectableFields: { type: at("type") },
     setDefaults: defaults.setSecretDefaults,
@@ -118,7 +121,11 @@ const core: readonly ResourceKind[] = [
     validate: checks.validateService,
   }),
   kind("v1", "ServiceAccount", "serviceaccounts", { shortNames: ["sa"], returnsDeleted: true }),
-  kind("v1", "Event", "events", { shortNames: ["ev"], selectableFields: eventFields }),
+  kind("v1", "Event", "events", {
+    shortNames: ["ev"],
+    selectableFields: eventFields,
+    validate: eventsAndLeases.validateCoreEvent,
+  }),
   kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", {
     shortNames: ["pvc"],
     hasStatus: true,
@@ -149,6 +156,7 @@ const apps: readonly ResourceKind[] = [
     shortNames: ["sts"],
     hasScale: true,
     setDefaults: defaults.setStatefulSetDefaults,
+    validate: checks.validateStatefulSet,
   }),
   kind("apps/v1", "DaemonSet", "daemonsets", {
     ...workload,
@@ -164,7 +172,7 @@ const webhookKind: Options = {
   hasGeneration: true,
   unconditionalUpdate: false,
   setDefaults: defaults.setWebhookDefaults,
-  validate: checks.validateWebhookConfiguration,
+  validate: extensions.validateWebhookConfiguration,
 };
 const rbac: Options = { nameRule: "path" };
 
@@ -175,12 +183,16 @@ const others: readonly ResourceKind[] = [
     hasGeneration: true,
     unconditionalUpdate: false,
   }),
-  kind("coordination.k8s.io/v1", "Lease", "leases", { unconditionalUpdate: false, validate: checks.validateLease }),
+  kind("coordination.k8s.io/v1", "Lease", "leases", {
+    unconditionalUpdate: false,
+    validate: eventsAndLeases.validateLease,
+  }),
   kind("events.k8s.io/v1", "Event", "events", {
     shortNames: ["ev"],
     storage: "/events",
     storageApiVersion: "v1",
     selectableFields: eventFields,
+    validate: eventsAndLeases.validateNewEvent,
     toStored: toCoreEvent,
     fromStored: toNewEvent,
   }),
@@ -199,7 +211,7 @@ const others: readonly ResourceKind[] = [
     hasGeneration: true,
     unconditionalUpdate: false,
     setDefaults: defaults.setCrdDefaults,
-    validate: checks.validateCrd,
+    validate: extensions.validateCrd,
   }),
   kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", { ...cluster, ...rbac }),
   kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", { ...cluster, ...rbac }),

@@ -27,7 +27,7 @@ export function forbiddenField(field: string, detail: string): FieldCause {
 
 const labelDetail =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const subdomainDetail =
+export const subdomainDetail =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const labelPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const subdomainPattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -40,39 +40,29 @@ export function validateName(name: string, rule: "label" | "subdomain" | "path")
     return /[/%]|^\.\.?$/.test(name) ? [invalidValue(field, name, "may not contain '/' or '%'")] : [];
   const [maximum, pattern, detail] =
     rule === "label" ? [63, labelPattern, labelDetail] : [253, subdomainPattern, subdomainDetail];
+  if (rule === "label" && name.includes(".")) return [invalidValue(field, name, "must not contain dots")];
   const causes: FieldCause[] = [];
   if (name.length > maximum) causes.push(invalidValue(field, name, `must be no more than ${maximum} characters`));
   if (!pattern.test(name)) causes.push(invalidValue(field, name, detail));
   return causes;
 }
 
-const labelValuePattern = /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/;
-const labelKeyPattern = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$/;
-const labelValueDetail =
-  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-
-/** Keys and values of `metadata.labels`. */
-export function validateLabels(object: KubeJson): FieldCause[] {
-  const causes: FieldCause[] = [];
-  for (const [key, value] of Object.entries(object.metadata?.labels ?? {})) {
-    if (!labelKeyPattern.test(key)) {
-      causes.push(
-        invalidValue("metadata.labels", key, "name part must consist of alphanumeric characters, '-', '_' or '.'"),
-      );
-    }
-    if (typeof value !== "string" || !labelValuePattern.test(value)) {
-      causes.push(invalidValue("metadata.labels", value, labelValueDetail));
-    } else if (value.length > 63) {
-      causes.push(invalidValue("metadata.labels", value, "must be no more than 63 bytes"));
-    }
-  }
-  return causes;
-}
-
 function validatePodSpec(spec: unknown, path: string): FieldCause[] {
   const containers = valueAt(spec, ["containers"]);
   if (!Array.isArray(containers) || containers.length === 0) return [required(`${path}.containers`)];
-  return containers.flatMap((container, index) => validateContainer(container, `${path}.containers[${index}]`));
+  return [
+    ...containers.flatMap((container, index) => validateContainer(container, `${path}.containers[${index}]`)),
+    ...repeatedNames(containers, `${path}.containers`),
+  ];
+}
+
+function repeatedNames(items: readonly unknown[], path: string): FieldCause[] {
+  const names = items.map((item) => stringAt(item, ["name"]));
+  return names.flatMap((name, index) => {
+    const isRepeated = name !== "" && names.indexOf(name) < index;
+    const message = `Duplicate value: ${JSON.stringify(name)}`;
+    return isRepeated ? [{ field: `${path}[${index}].name`, type: "FieldValueDuplicate", message }] : [];
+  });
 }
 
 function validateContainer(container: unknown, path: string): FieldCause[] {
@@ -135,55 +125,35 @@ export function validateService(service: KubeJson): FieldCause[] {
   return hasPorts || isHeadless || isExternal ? [] : [required("spec.ports")];
 }
 
-export function validateLease(lease: KubeJson): FieldCause[] {
-  const seconds = valueAt(lease, ["spec", "leaseDurationSeconds"]);
-  if (typeof seconds !== "number" || seconds > 0) return [];
-  return [invalidValue("spec.leaseDurationSeconds", seconds, "must be greater than 0")];
+/** Source: the limit of an object's data in kube-apiserver (1 MiB). */
+const maxConfigMapBytes = 1024 * 1024;
+
+export function validateConfigMap(map: KubeJson, old: KubeJson | undefined): FieldCause[] {
+  const values = [...Object.values(memberObject(map, "data")), ...Object.values(memberObject(map, "binaryData"))];
+  const size = values.reduce<number>((sum, value) => sum + Buffer.byteLength(String(value)), 0);
+  if (size > maxConfigMapBytes) {
+    const message = `Too long: may not be more than ${maxConfigMapBytes} bytes`;
+    return [{ field: "", type: "FieldValueTooLong", message }];
+  }
+  if (old?.["immutable"] !== true) return [];
+  const fields = ["immutable", "data", "binaryData"].filter((field) => !jsonEquals(map[field], old[field]));
+  return fields.map((field) => forbiddenField(field, "field is immutable when `immutable` is set"));
 }
 
-export function validateWebhookConfiguration(object: KubeJson): FieldCause[] {
-  const webhooks = Array.isArray(object["webhooks"]) ? object["webhooks"] : [];
-  return webhooks.flatMap((webhook: unknown, index) => validateWebhook(webhook, `webhooks[${index}]`));
-}
+const statefulSetMutable = [
+  "replicas",
+  "template",
+  "updateStrategy",
+  "revisionHistoryLimit",
+  "persistentVolumeClaimRetentionPolicy",
+  "minReadySeconds",
+  "ordinals",
+] as const;
+const statefulSetDetail =
+  "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
 
-function validateWebhook(webhook: unknown, path: string): FieldCause[] {
-  const causes: FieldCause[] = [];
-  if (stringAt(webhook, ["name"]).split(".").length < 3) {
-    const detail = "should be a domain with at least three segments separated by dots";
-    causes.push(invalidValue(`${path}.name`, stringAt(webhook, ["name"]), detail));
-  }
-  if (stringAt(webhook, ["sideEffects"]) === "") causes.push(required(`${path}.sideEffects`));
-  if (!Array.isArray(valueAt(webhook, ["admissionReviewVersions"]))) {
-    causes.push(required(`${path}.admissionReviewVersions`, "must specify one of v1, v1beta1"));
-  }
-  const config = memberObject(webhook, "clientConfig");
-  if ((config["url"] === undefined) === (config["service"] === undefined)) {
-    causes.push(required(`${path}.clientConfig`, "exactly one of url or service is required"));
-  }
-  return causes;
-}
-
-export function validateCrd(crd: KubeJson, old: KubeJson | undefined): FieldCause[] {
-  const causes: FieldCause[] = [];
-  const group = stringAt(crd, ["spec", "group"]);
-  const plural = stringAt(crd, ["spec", "names", "plural"]);
-  const name = crd.metadata?.name ?? "";
-  if (name !== `${plural}.${group}`) {
-    causes.push(invalidValue("metadata.name", name, `must be spec.names.plural+"."+spec.group`));
-  }
-  if (old !== undefined && stringAt(old, ["spec", "scope"]) !== stringAt(crd, ["spec", "scope"])) {
-    causes.push(invalidValue("spec.scope", stringAt(crd, ["spec", "scope"]), "field is immutable"));
-  }
-  const versions = valueAt(crd, ["spec", "versions"]);
-  if (!Array.isArray(versions) || versions.length === 0) return [...causes, required("spec.versions")];
-  if (versions.filter((version) => valueAt(version, ["storage"]) === true).length !== 1) {
-    const detail = "must have exactly one version marked as storage version";
-    causes.push(invalidValue("spec.versions", versions, detail));
-  }
-  versions.forEach((version: unknown, index) => {
-    if (!isObject(valueAt(version, ["schema", "openAPIV3Schema"]))) {
-      causes.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, "schemas are required"));
-    }
-  });
-  return causes;
+export function validateStatefulSet(set: KubeJson, old: KubeJson | undefined): FieldCause[] {
+  const fixed = (object: KubeJson) => without(memberObject(object, "spec"), ...statefulSetMutable);
+  if (old === undefined || jsonEquals(fixed(set), fixed(old))) return validateWorkload(set, undefined);
+  return [forbiddenField("spec", statefulSetDetail)];
 }

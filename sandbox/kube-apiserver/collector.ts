@@ -3,6 +3,7 @@ import { crdCleanupFinalizer, crdStorage } from "./crds.ts";
 import { finalizerOf, type Deleter } from "./deleter.ts";
 import { isObject, memberObject, stringAt, type OwnerReferenceJson, type StoredObject } from "./kube-json.ts";
 import type { KindRegistry, ResourceKind } from "./kinds.ts";
+import { dropEmpty } from "./metadata.ts";
 import { ApiError } from "./status.ts";
 import type { Store } from "./store.ts";
 import type { LoggedEvent } from "./watch-log.ts";
@@ -253,7 +254,11 @@ export class Collector {
   }
 
   async #setMetadata(address: Address, kind: ResourceKind, members: Partial<StoredObject["metadata"]>): Promise<void> {
-    await this.#change(address, kind, (current) => ({ ...current, metadata: { ...current.metadata, ...members } }));
+    await this.#change(address, kind, (current) => {
+      const metadata = { ...current.metadata, ...members };
+      dropEmpty(metadata);
+      return { ...current, metadata };
+    });
   }
 
   async #change(address: Address, kind: ResourceKind, produce: Change["produce"]): Promise<void> {

@@ -9,7 +9,8 @@ import {
 } from "./kube-json.ts";
 import { presentAs, type ResourceKind } from "./kinds.ts";
 import { toTimestamp } from "./metadata.ts";
-import { badRequest, conflict } from "./status.ts";
+import { requireDryRun, requirePropagation } from "./options.ts";
+import { ApiError } from "./status.ts";
 import { isFinished, toAttributes, type WriteContext, type WriteDeps, type Writer } from "./writer.ts";
 
 /** `DeleteOptions` (meta/v1), as far as it is used. */
@@ -26,21 +27,22 @@ export interface DeleteOptions {
 export function parseDeleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
   const options: JsonObject = isObject(body) ? body : {};
   const grace = options["gracePeriodSeconds"] ?? query.get("gracePeriodSeconds") ?? undefined;
-  const dryRun = options["dryRun"];
+  const dryRuns: unknown[] = Array.isArray(options["dryRun"]) ? options["dryRun"] : [];
+  requireDryRun("DeleteOptions", dryRuns);
   return {
     uid: stringAt(options, ["preconditions", "uid"]) || undefined,
     resourceVersion: stringAt(options, ["preconditions", "resourceVersion"]) || undefined,
     propagation: parsePropagation(options, query),
     gracePeriodSeconds: grace === undefined ? undefined : Number(grace),
-    isDryRun: Array.isArray(dryRun) && dryRun.includes("All"),
+    isDryRun: dryRuns.length > 0,
   };
 }
 
 function parsePropagation(options: JsonObject, query: URLSearchParams): DeleteOptions["propagation"] {
+  const asked = options["propagationPolicy"] ?? query.get("propagationPolicy") ?? undefined;
+  requirePropagation(asked, options["orphanDependents"]);
   if (options["orphanDependents"] === true) return "Orphan";
-  const asked = options["propagationPolicy"] ?? query.get("propagationPolicy") ?? "Background";
-  if (asked === "Background" || asked === "Foreground" || asked === "Orphan") return asked;
-  throw badRequest(`invalid propagationPolicy: ${JSON.stringify(asked)}`);
+  return asked === "Foreground" || asked === "Orphan" ? asked : "Background";
 }
 
 /** The finalizers by which a deletion waits for what the policy wants. Source: Kubernetes, "Garbage Collection". */
@@ -82,13 +84,14 @@ export class Deleter {
     const isGone = isFinished(wanted);
     if (context.dryRun || options.isDryRun) return { object: current, isGone };
     const stored = this.#deps.store.table(kind.storage).get(context.namespace, context.name) ?? current;
-    if (isGone) {
+    if (isGone && !isPod(kind)) {
       // As in kube-apiserver, an object that goes at once shows no deletionTimestamp in its DELETED event.
       return { object: presentAs(kind, this.#deps.store.remove(kind.storage, stored)), isGone };
     }
-    if (wanted === current) return { object: current, isGone };
     const changed = { ...stored, ...changedParts(kind, wanted), metadata: wanted.metadata ?? {} };
-    return { object: presentAs(kind, this.#deps.store.put(kind.storage, changed)), isGone };
+    const marked = wanted === current ? stored : this.#deps.store.put(kind.storage, changed);
+    // A pod is marked even if it goes at once, so its watchers see two changes.
+    return { object: presentAs(kind, isGone ? this.#deps.store.remove(kind.storage, marked) : marked), isGone };
   }
 
   /** The object as it waits for its end; the same one when it waits already. */
@@ -116,6 +119,10 @@ export class Deleter {
   }
 }
 
+function isPod(kind: ResourceKind): boolean {
+  return kind.kind === "Pod" && kind.group === "";
+}
+
 function isNamespace(kind: ResourceKind): boolean {
   return kind.kind === "Namespace" && kind.group === "";
 }
@@ -132,7 +139,7 @@ function withPropagation(finalizers: readonly string[], propagation: DeleteOptio
 
 /** Seconds until the object may go by itself. Only pods have one, and only once they are on a node and not finished. */
 function gracePeriodOf(kind: ResourceKind, object: StoredObject, asked: number | undefined): number {
-  if (kind.kind !== "Pod" || kind.group !== "") return 0;
+  if (!isPod(kind)) return 0;
   const phase = stringAt(object, ["status", "phase"]);
   if (stringAt(object, ["spec", "nodeName"]) === "" || phase === "Succeeded" || phase === "Failed") return 0;
   if (asked !== undefined) return Math.max(0, asked);
@@ -141,13 +148,25 @@ function gracePeriodOf(kind: ResourceKind, object: StoredObject, asked: number |
 }
 
 function requirePreconditions(kind: ResourceKind, object: StoredObject, options: DeleteOptions): void {
-  const { uid, resourceVersion, name } = object.metadata;
+  const { uid, resourceVersion } = object.metadata;
   if (options.uid !== undefined && options.uid !== uid) {
-    throw conflict(kind, name, `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`);
+    const why = `the UID in the precondition (${options.uid}) does not match the UID in record (${uid})`;
+    throw preconditionFailed(kind, object, `${why}. The object might have been deleted and then recreated`);
   }
   if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion) {
     const asked = options.resourceVersion;
-    const why = `Precondition failed: ResourceVersion in precondition: ${asked}, ResourceVersion in object meta: ${resourceVersion}`;
-    throw conflict(kind, name, why);
+    const why = `the ResourceVersion in the precondition (${asked}) does not match the ResourceVersion in record (${resourceVersion})`;
+    throw preconditionFailed(kind, object, `${why}. The object might have been modified`);
   }
+}
+
+/** Names the kind where other conflicts name the resource. */
+function preconditionFailed(
+  { group, kind }: ResourceKind,
+  { metadata: { name } }: StoredObject,
+  why: string,
+): ApiError {
+  const qualified = group === "" ? kind : `${kind}.${group}`;
+  const message = `Operation cannot be fulfilled on ${qualified} "${name}": ${why}`;
+  return new ApiError(409, "Conflict", message, { name, ...(group === "" ? {} : { group }), kind });
 }

@@ -36,8 +36,8 @@ describe("delete", () => {
   });
 
   it.each([
-    { precondition: "uid", message: "Precondition failed: UID in precondition: other" },
-    { precondition: "resourceVersion", message: "Precondition failed: ResourceVersion in precondition: other" },
+    { precondition: "uid", message: "the UID in the precondition (other) does not match" },
+    { precondition: "resourceVersion", message: "the ResourceVersion in the precondition (other) does not match" },
   ])("keeps an object whose $precondition is not the expected one", async ({ precondition, message }) => {
     await client.post(maps, aConfigMap("a"));
     const { status, body } = await client.delete(`${maps}/a`, { preconditions: { [precondition]: "other" } });

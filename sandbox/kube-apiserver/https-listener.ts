@@ -136,6 +136,9 @@ function parseBody(bytes: Buffer, contentType: string): unknown {
     if (decoded === undefined) throw unsupportedMediaType(contentType, ["application/json", "application/yaml"]);
     return decoded;
   }
+  if (!/json|yaml/.test(contentType)) {
+    throw unsupportedMediaType("", ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]);
+  }
   const text = bytes.toString("utf8");
   try {
     return contentType.includes("yaml") ? (parseYaml(text) as unknown) : (JSON.parse(text) as unknown);

@@ -1,6 +1,6 @@
-import type { KubeJson, StoredObject } from "./kube-json.ts";
+import { isObject, jsonEquals, type KubeJson, type StoredObject } from "./kube-json.ts";
 import type { FieldCause } from "./status.ts";
-import type { JsonSchema } from "./structural-schema.ts";
+import { applyDefaults, type JsonSchema } from "./structural-schema.ts";
 import type { CrdPrinterColumn } from "./table.ts";
 
 /** How an object's name must look. `path`: anything that is one path segment (RBAC, …). Source: each kind's validation. */
@@ -56,7 +56,22 @@ export function apiVersionOf(kind: Pick<ResourceKind, "group" | "version">): str
 export function presentAs(kind: ResourceKind, object: StoredObject): StoredObject {
   if (kind.fromStored !== undefined) return kind.fromStored(object);
   const apiVersion = apiVersionOf(kind);
-  return object.apiVersion === apiVersion ? object : { ...object, apiVersion };
+  const whole = kind.schema === undefined ? object : withLaterDefaults(kind.schema, object);
+  return whole.apiVersion === apiVersion ? whole : { ...whole, apiVersion };
+}
+
+/** Of each stored object, by the schema that it was read with. */
+const defaulted = new WeakMap<StoredObject, { readonly schema: JsonSchema; readonly object: StoredObject }>();
+
+/** What was stored before the schema had a default is given it when it is read; nothing is written. */
+function withLaterDefaults(schema: JsonSchema, stored: StoredObject): StoredObject {
+  const known = defaulted.get(stored);
+  if (known?.schema === schema) return known.object;
+  const filled = applyDefaults(schema, stored);
+  const isSame = jsonEquals(filled, stored) || !isObject(filled);
+  const object = isSame ? stored : { ...filled, metadata: stored.metadata };
+  defaulted.set(stored, { schema, object });
+  return object;
 }
 
 /** The served resources: built in ones for ever, custom ones as their CRDs come and go. */

@@ -38,17 +38,23 @@ export function withIdentity(kind: ResourceKind, body: unknown): KubeJson {
   if (!isObject(body)) throw badRequest("the body of the request is not a JSON object");
   const expected = apiVersionOf(kind);
   const { apiVersion, kind: name, metadata } = body;
-  if (apiVersion !== undefined && apiVersion !== expected) {
-    throw badRequest(
-      `the API version in the data (${textOf(apiVersion)}) does not match the expected API version (${expected})`,
-    );
-  }
+  if (apiVersion !== undefined && apiVersion !== expected) throw badRequest(wrongVersion(kind, body));
   if (name !== undefined && name !== kind.kind) {
     throw badRequest(`${textOf(name)} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
   }
   if (metadata !== undefined && metadata !== null && !isObject(metadata))
     throw badRequest("metadata must be an object");
   return { ...body, apiVersion: expected, kind: kind.kind, metadata: withoutNulls(isObject(metadata) ? metadata : {}) };
+}
+
+function wrongVersion(kind: ResourceKind, { apiVersion, kind: name = kind.kind }: JsonObject): string {
+  const given = textOf(apiVersion);
+  const expected = apiVersionOf(kind);
+  if (kind.isCustom)
+    return `the API version in the data (${given}) does not match the expected API version (${expected})`;
+  const version = given.split("/").at(-1) ?? "";
+  const why = `no kind ${JSON.stringify(name)} is registered for version ${JSON.stringify(given)}`;
+  return `${textOf(name)} in version "${version}" cannot be handled as a ${kind.kind}: ${why}`;
 }
 
 function textOf(value: unknown): string {
@@ -82,6 +88,11 @@ export function keepSystemMetadata(kind: ResourceKind, object: KubeJson, old: St
     if (old.metadata[key] === undefined) Reflect.deleteProperty(metadata, key);
     else metadata[key] = old.metadata[key];
   }
+  dropEmpty(metadata);
+}
+
+/** Empty lists and maps of metadata are the same as none. */
+export function dropEmpty(metadata: KubeMeta): void {
   for (const key of ["labels", "annotations", "finalizers", "ownerReferences"]) {
     const value = metadata[key];
     if (typeof value === "object" && value !== null && Object.keys(value).length === 0)
@@ -96,7 +107,9 @@ function requireSameObject(kind: ResourceKind, metadata: KubeMeta, old: StoredOb
   }
   const given = metadata.uid ?? "";
   if (given === "" || given === uid) return;
-  throw conflict(kind, name, `Precondition failed: UID in precondition: ${given}, UID in object meta: ${uid}`);
+  const key = [kind.plural, ...(old.metadata.namespace === undefined ? [] : [old.metadata.namespace]), name].join("/");
+  const where = `StorageError: invalid object, Code: 4, Key: /registry/${key}, ResourceVersion: 0, AdditionalErrorMsg: `;
+  throw conflict(kind, name, `${where}Precondition failed: UID in precondition: ${given}, UID in object meta: ${uid}`);
 }
 
 const kept = [
@@ -112,9 +125,10 @@ const kept = [
   "managedFields",
 ];
 
-/** What `metadata.generation` counts: everything but metadata and status. */
-export function specEquals(left: KubeJson, right: KubeJson): boolean {
-  return jsonEquals(without(left, "metadata", "status"), without(right, "metadata", "status"));
+/** What `metadata.generation` counts: everything but metadata, and the status where it is a subresource. */
+export function specEquals(left: KubeJson, right: KubeJson, hasStatus: boolean): boolean {
+  const others = hasStatus ? ["metadata", "status"] : ["metadata"];
+  return jsonEquals(without(left, ...others), without(right, ...others));
 }
 
 /** True when a write would change nothing but the time stamps of managed fields. */

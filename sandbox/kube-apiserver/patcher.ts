@@ -12,9 +12,10 @@ import { apiVersionOf, type ResourceKind } from "./kinds.ts";
 import { isSameContent, withIdentity } from "./metadata.ts";
 import type { ApiRequest } from "./request.ts";
 import { applyPatch, conflictMessage } from "./server-side-apply.ts";
-import { ApiError, badRequest, invalid, unsupportedMediaType } from "./status.ts";
+import { invalidValue } from "./built-in-validation.ts";
+import { ApiError, badRequest, conflict, invalid, unsupportedMediaType } from "./status.ts";
 import { strategicMerge } from "./strategic-merge.ts";
-import { pruneUnknown } from "./write-rules.ts";
+import { prune, validate } from "./structural-schema.ts";
 import type { Change, WriteContext } from "./writer.ts";
 
 const accepted = {
@@ -35,6 +36,7 @@ export function patchTypeOf(request: ApiRequest, kind: ResourceKind): PatchType 
     : (["json", "merge", "strategic", "apply"] as const);
   const type = types.find((candidate) => accepted[candidate] === contentType);
   if (type === undefined) {
+    if (!kind.isCustom) throw new ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
     const list = types.map((candidate) => accepted[candidate]);
     throw unsupportedMediaType(contentType, list);
   }
@@ -53,24 +55,28 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
 }
 
 /** RFC 6902. @throws ApiError 400 for no patch, 422 when it does not fit */
-export function jsonPatch(kind: ResourceKind, target: StoredObject, patch: unknown): KubeJson {
+export function jsonPatch(target: StoredObject, patch: unknown): KubeJson {
   if (!Array.isArray(patch)) {
-    throw badRequest("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch");
+    throw badRequest(
+      "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+    );
   }
   const copy = cloneJson<KubeJson>(target);
   const failure = runJsonPatch(copy, patch as rfc6902.Operation[]);
   if (failure === undefined) return copy;
-  const name = target.metadata.name;
-  // kube-apiserver sends 422 with this text and no field.
-  const refusal = invalid(kind, name, [{ field: "", type: "FieldValueInvalid", message: failure }]);
-  throw new ApiError(422, "Invalid", `the server rejected our request due to an error in our request: ${failure}`, {
-    ...(isObject(refusal.status["details"]) ? refusal.status["details"] : {}),
-  });
+  throw new ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {});
 }
 
+/** As the library of kube-apiserver does, and unlike RFC 6902, `replace` adds a member that is not there. */
 function runJsonPatch(target: KubeJson, operations: rfc6902.Operation[]): string | undefined {
   try {
-    return rfc6902.applyPatch(target, operations).find((result) => result !== null)?.message;
+    for (const operation of operations) {
+      const [failure] = rfc6902.applyPatch(target, [operation]);
+      const isMissing = failure !== null && operation.op === "replace";
+      const last = isMissing ? rfc6902.applyPatch(target, [{ ...operation, op: "add" }])[0] : failure;
+      if (last !== null && last !== undefined) return last.message;
+    }
+    return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
@@ -80,7 +86,12 @@ function runJsonPatch(target: KubeJson, operations: rfc6902.Operation[]): string
 export function toPatchChange(context: WriteContext, type: Exclude<PatchType, "apply">, patch: unknown): Change {
   const { kind } = context;
   const produce = (current: StoredObject): KubeJson => {
-    if (type === "json") return jsonPatch(kind, current, patch);
+    const result = patched(current);
+    requireUid(kind, result, current);
+    return result;
+  };
+  const patched = (current: StoredObject): KubeJson => {
+    if (type === "json") return jsonPatch(current, patch);
     if (!isObject(patch)) throw badRequest("error decoding patch: the body is not a JSON object");
     if (type === "merge") return mergePatch(current, patch) as KubeJson;
     try {
@@ -92,12 +103,23 @@ export function toPatchChange(context: WriteContext, type: Exclude<PatchType, "a
   return { produce, part: context.subresource === "status" ? "status" : "main" };
 }
 
+/** @throws ApiError 422: a patch cannot name another object, where an update that does so conflicts */
+function requireUid(kind: ResourceKind, wanted: KubeJson, { metadata: { name, uid } }: StoredObject): void {
+  const given = wanted.metadata?.uid ?? "";
+  if (given !== "" && given !== uid) {
+    throw invalid(kind, name, [invalidValue("metadata.uid", given, "field is immutable")]);
+  }
+}
+
 /** The change that a server-side apply asks for. @throws ApiError 400, 409 (when it is produced) */
 export function toApplyChange(context: WriteContext, request: ApiRequest, nowIso: string): Change {
   const applied = parseApplied(context, request);
   const part = context.subresource === "status" ? "status" : "main";
   return {
-    produce: (current) => runApply(context, { applied, live: current, request, nowIso }),
+    produce: (current) => {
+      requireUid(context.kind, applied, current);
+      return runApply(context, { applied, live: current, request, nowIso });
+    },
     part,
     tracksFields: true,
   };
@@ -105,11 +127,17 @@ export function toApplyChange(context: WriteContext, request: ApiRequest, nowIso
 
 /** The new object that an apply makes where there is none. */
 export function toAppliedObject(context: WriteContext, request: ApiRequest, nowIso: string): KubeJson {
-  return runApply(context, { applied: parseApplied(context, request), live: undefined, request, nowIso });
+  const applied = parseApplied(context, request);
+  const uid = applied.metadata?.uid ?? "";
+  if (uid !== "") {
+    const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+    throw conflict(context.kind, context.name, why);
+  }
+  return runApply(context, { applied, live: undefined, request, nowIso });
 }
 
 function parseApplied(context: WriteContext, request: ApiRequest): KubeJson {
-  const { kind, name, namespace, warnings } = context;
+  const { kind, name, namespace } = context;
   if ((request.query.get("fieldManager") ?? "") === "") {
     const cause = {
       field: "fieldManager",
@@ -128,8 +156,22 @@ function parseApplied(context: WriteContext, request: ApiRequest): KubeJson {
   }
   if (metadata.managedFields !== undefined) throw badRequest("metadata.managedFields must be nil");
   applied.metadata = { ...metadata, name, ...(kind.namespaced ? { namespace } : {}) };
-  const pruned = pruneUnknown(kind, applied, context.fieldValidation, warnings);
-  return withoutOtherPart(context, pruned);
+  requireDeclared(kind, applied);
+  return withoutOtherPart(context, applied);
+}
+
+/** Whoever applies owns fields, so they must be known and items of lists distinct. @throws ApiError 500, as kube-apiserver */
+function requireDeclared(kind: ResourceKind, applied: KubeJson): void {
+  if (kind.schema === undefined) return;
+  const [unknown] = prune(kind.schema, applied).prunedPaths;
+  const repeated = validate(kind.schema, applied, undefined).find(({ type }) => type === "FieldValueDuplicate");
+  if (unknown === undefined && repeated === undefined) return;
+  const why =
+    unknown === undefined
+      ? `.${repeated?.field ?? ""}: duplicate entries`
+      : `.${unknown}: field not declared in schema`;
+  const what = `/${applied.metadata?.name ?? ""}; ${apiVersionOf(kind)}, Kind=${kind.kind}`;
+  throw new ApiError(500, "", `failed to create typed patch object (${what}): ${why}`);
 }
 
 /** Status is not owned through the main resource, nor spec through the status. */

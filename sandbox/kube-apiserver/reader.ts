@@ -43,7 +43,9 @@ export function selectNow(table: ResourceTable, scope: Scope): readonly StoredOb
 export function parseVersion(text: string | null): number {
   if (text === null || text === "") return 0;
   if (!/^\d+$/.test(text))
-    throw badRequest(`Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: invalid syntax`);
+    throw badRequest(
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   return Number(text);
 }
 
@@ -67,16 +69,16 @@ export class Reader {
   list(request: ApiRequest, route: ResourceRoute): ListPage {
     const limit = Number(request.query.get("limit") ?? "0");
     const token = request.query.get("continue") ?? "";
-    if (token !== "") return this.#nextPage(token, limit);
+    const scope = parseScope(request, route);
+    if (token !== "") return this.#nextPage(token, { limit, request, scope });
     const version = parseVersion(request.query.get("resourceVersion"));
     this.#requireReached(version);
     const exact = request.query.get("resourceVersionMatch") === "Exact";
     if (exact && version !== this.#store.revision) {
       throw expired(`The resourceVersion for the provided list is too old.`);
     }
-    const scope = parseScope(request, route);
     const snapshot = { revision: this.#store.revision, items: this.#select(request, scope) };
-    return this.#page(snapshot, { start: 0, limit, id: "" });
+    return this.#page(snapshot, { start: 0, limit, id: "", scope });
   }
 
   /** As {@link selectNow}, without looking at every object when the selector names one. */
@@ -93,37 +95,82 @@ export class Reader {
     if (version > this.#store.revision) throw tooLargeResourceVersion(version, this.#store.revision);
   }
 
-  #nextPage(token: string, limit: number): ListPage {
-    const [id, start] = decodeToken(token);
-    const snapshot = this.#store.snapshot(id);
-    if (snapshot === undefined) {
-      throw expired(
-        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
-      );
+  #nextPage(text: string, { limit, request, scope }: { limit: number; request: ApiRequest; scope: Scope }): ListPage {
+    const token = decodeToken(text);
+    if ((request.query.get("resourceVersion") ?? "") !== "") {
+      throw badRequest("specifying resource version is not allowed when using continue");
     }
-    return this.#page(snapshot, { start, limit, id });
+    if (token.id === "") {
+      const items = this.#select(request, scope);
+      const start = items.findIndex((item) => isAfter(item, token.last));
+      const snapshot = { revision: this.#store.revision, items };
+      return this.#page(snapshot, { start: start < 0 ? items.length : start, limit, id: "", scope });
+    }
+    const snapshot = this.#store.snapshot(token.id);
+    if (snapshot === undefined) throw expired(expiredTokenMessage, encodeToken({ ...token, id: "" }));
+    return this.#page(snapshot, { start: token.end, limit, id: token.id, scope });
   }
 
-  #page(snapshot: Snapshot, { start, limit, id }: { start: number; limit: number; id: string }): ListPage {
+  #page(
+    snapshot: Snapshot,
+    { start, limit, id, scope }: { start: number; limit: number; id: string; scope: Scope },
+  ): ListPage {
     const resourceVersion = snapshot.revision.toString();
     const end = limit > 0 ? start + limit : snapshot.items.length;
     const items = snapshot.items.slice(start, end);
     const remaining = snapshot.items.length - end;
     if (remaining <= 0) return { items, metadata: { resourceVersion } };
     const kept = id === "" ? this.#store.keepSnapshot(snapshot) : id;
-    const token = Buffer.from(JSON.stringify([kept, end])).toString("base64url");
-    return { items, metadata: { resourceVersion, continue: token, remainingItemCount: remaining } };
+    const last = keyOf(items.at(-1));
+    const metadata = { resourceVersion, continue: encodeToken({ id: kept, end, last }) };
+    // How many a selector would let through is not known without looking.
+    return {
+      items,
+      metadata: scope.selection === undefined ? { ...metadata, remainingItemCount: remaining } : metadata,
+    };
   }
 }
 
-function decodeToken(token: string): [string, number] {
+const expiredTokenMessage =
+  "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+/** Namespace and name, by which lists are sorted. */
+type ObjectKey = readonly [string, string];
+
+/** Where a list goes on: at a place of a kept state, or, without an id, after an object in whatever there is then. */
+interface ContinueToken {
+  readonly id: string;
+  readonly end: number;
+  readonly last: ObjectKey;
+}
+
+function keyOf(object: StoredObject | undefined): ObjectKey {
+  return [object?.metadata.namespace ?? "", object?.metadata.name ?? ""];
+}
+
+function isAfter(object: StoredObject, [namespace, name]: ObjectKey): boolean {
+  const key = keyOf(object);
+  return key[0] === namespace ? key[1] > name : key[0] > namespace;
+}
+
+function encodeToken({ id, end, last }: ContinueToken): string {
+  return Buffer.from(JSON.stringify([id, end, ...last])).toString("base64url");
+}
+
+function decodeToken(token: string): ContinueToken {
   try {
     const parsed: unknown = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
-    if (Array.isArray(parsed) && typeof parsed[0] === "string" && typeof parsed[1] === "number") {
-      return [parsed[0], parsed[1]];
+    const [id, end, namespace, name] = Array.isArray(parsed) ? (parsed as unknown[]) : [];
+    if (
+      typeof id === "string" &&
+      typeof end === "number" &&
+      typeof namespace === "string" &&
+      typeof name === "string"
+    ) {
+      return { id, end, last: [namespace, name] };
     }
   } catch {
     // Falls through: a token that is not ours.
   }
-  throw badRequest("continue key is not valid: the token is not one of this server");
+  throw badRequest("invalid continue token: continue key is not valid: the token is not one of this server");
 }

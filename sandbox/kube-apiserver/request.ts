@@ -1,5 +1,5 @@
 import type { KindRegistry, ResourceKind } from "./kinds.ts";
-import { badRequest, unknownPath } from "./status.ts";
+import { unknownPath } from "./status.ts";
 
 /** Who asks. Everybody is allowed everything; the name goes into admission reviews. */
 export interface UserInfo {
@@ -83,14 +83,6 @@ export function fieldManagerOf(request: ApiRequest): string {
   if (asked !== null && asked !== "") return asked;
   const agent = (request.headers["user-agent"] ?? "").split("/")[0];
   return agent === undefined || agent === "" ? "unknown" : agent;
-}
-
-/** True for `dryRun=All`. @throws ApiError 400 for anything else that is not empty */
-export function isDryRun(request: ApiRequest): boolean {
-  const asked = request.query.getAll("dryRun").filter((value) => value !== "");
-  if (asked.some((value) => value !== "All"))
-    throw badRequest(`Invalid value: ${JSON.stringify(asked)}: dryRun must be All`);
-  return asked.length > 0;
 }
 
 /** True for `watch=true` and `watch=1`. */

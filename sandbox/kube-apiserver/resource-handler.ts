@@ -20,16 +20,16 @@ import {
   toScale,
 } from "./patcher.ts";
 import { parseScope, selectNow, type Reader } from "./reader.ts";
-import { Renderer } from "./render.ts";
+import { Renderer, requireAcceptable } from "./render.ts";
 import {
   fieldManagerOf,
-  isDryRun,
   isWatch,
   type ApiRequest,
   type ApiResponse,
   type ResourceRoute,
   type WatchAnswer,
 } from "./request.ts";
+import { parseDryRun, requireListOptions, requireNoForce } from "./options.ts";
 import type { Store } from "./store.ts";
 import { bindPod, requireEvictable } from "./subresources.ts";
 import type { Watcher } from "./watcher.ts";
@@ -64,6 +64,7 @@ export class ResourceHandler {
 
   /** @throws ApiError for every refusal */
   handle(request: ApiRequest, route: ResourceRoute): Promise<ApiResponse> | ApiResponse | WatchAnswer {
+    requireAcceptable(request);
     const renderer = new Renderer(route.kind, request, this.#deps.nowMs);
     const call = { request, route, renderer, context: toContext(request, route) };
     switch (request.method) {
@@ -83,6 +84,7 @@ export class ResourceHandler {
   }
 
   #get({ request, route, renderer }: Call): ApiResponse | WatchAnswer {
+    if (route.name === "") requireListOptions(request.query, isWatch(request));
     if (isWatch(request) && route.subresource === "") {
       const watch = this.#deps.watcher.open(request, route);
       return { run: (emit, signal) => watch.run((event) => emit(renderer.event(event as Rendered)), signal) };
@@ -153,11 +155,12 @@ export class ResourceHandler {
       requireScale(route);
       const { body } = request;
       const patched = (scale: KubeJson) =>
-        type === "json" ? jsonPatch(route.kind, scale as StoredObject, body) : mergePatch(scale, body);
+        type === "json" ? jsonPatch(scale as StoredObject, body) : mergePatch(scale, body);
       return this.#scale(context, (scale) => patched(scale) as KubeJson);
     }
     requireStatus(route);
     if (type !== "apply") {
+      requireNoForce(request.query);
       const stored = await this.#deps.writer.change(context, toPatchChange(context, type, request.body));
       return answer(200, renderer.object(stored), context);
     }
@@ -251,7 +254,7 @@ function toContext(request: ApiRequest, route: ResourceRoute): WriteContext {
     subresource: route.subresource,
     user: request.user,
     fieldManager: fieldManagerOf(request),
-    dryRun: isDryRun(request),
+    dryRun: parseDryRun(request.method, request.query),
     fieldValidation: validation === "Strict" || validation === "Ignore" ? validation : "Warn",
     warnings: [],
   };

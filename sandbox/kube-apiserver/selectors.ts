@@ -1,5 +1,6 @@
 import { isObject, type KubeJson } from "./kube-json.ts";
 import type { ResourceKind } from "./kinds.ts";
+import { faultOfKey, faultOfLabelValue } from "./metadata-validation.ts";
 import { badRequest } from "./status.ts";
 
 /** Decides whether an object belongs to a selection. */
@@ -32,8 +33,23 @@ const equalityOperators = { "=": "in", "==": "in", "!=": "notIn", ">": "greater"
 
 function toRequirement(part: string, text: string): Requirement {
   const requirement = toSetRequirement(part) ?? toEqualityRequirement(part) ?? toExistsRequirement(part);
-  if (requirement !== undefined) return requirement;
+  if (requirement !== undefined) {
+    const fault = faultOf(requirement);
+    if (fault !== undefined) throw badRequest(`unable to parse requirement: ${fault}`);
+    return requirement;
+  }
   throw badRequest(`unable to parse requirement: found '${part}' in label selector "${text}"`);
+}
+
+function faultOf({ key, operator, values }: Requirement): string | undefined {
+  const ofKey = faultOfKey(key);
+  if (ofKey !== undefined) return `<nil>: Invalid value: ${JSON.stringify(key)}: ${ofKey}`;
+  if (operator !== "in" && operator !== "notIn") return undefined;
+  for (const [index, value] of values.entries()) {
+    const fault = faultOfLabelValue(value);
+    if (fault !== undefined) return `values[${index}][${key}]: Invalid value: ${JSON.stringify(value)}: ${fault}`;
+  }
+  return undefined;
 }
 
 function toSetRequirement(part: string): Requirement | undefined {

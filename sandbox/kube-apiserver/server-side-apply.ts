@@ -23,7 +23,7 @@ export interface ApplyConflict {
   manager: string;
   /** Path like `.spec.replicas` or `.spec.containers[name="a"].image`. */
   field: string;
-  /** The manager as messages name it: `"kubectl-edit" using v1 at 2026-01-01T00:00:00Z`, `"a" with subresource "status"`. */
+  /** The manager as messages name it: `"kubectl-edit" using v1`, `"a" with subresource "status"`. */
   description: string;
 }
 
@@ -204,10 +204,9 @@ function conflictsWith({ entry, set }: Owner, changed: FieldSet | undefined): Ap
   return pathsOf(intersection(set, changed)).map((field) => ({ manager: entry.manager ?? "", field, description }));
 }
 
-function describe({ manager, subresource, operation, apiVersion, time }: ManagedFieldsEntry): string {
+function describe({ manager, subresource, operation, apiVersion }: ManagedFieldsEntry): string {
   const name = JSON.stringify(manager ?? "") + (subresource ? ` with subresource ${JSON.stringify(subresource)}` : "");
-  if (operation !== "Update") return name;
-  return `${name} using ${apiVersion ?? ""}${time === undefined ? "" : ` at ${time}`}`;
+  return operation === "Update" ? `${name} using ${apiVersion ?? ""}` : name;
 }
 
 function without(owner: Owner, { changed, removed }: Comparison): Owner {

@@ -19,13 +19,13 @@ export class ApiError extends Error {
   readonly status: JsonObject;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(code: number, reason: string, message: string, details?: JsonObject) {
+  constructor(code: number, reason: string, message: string, details?: JsonObject, metadata: JsonObject = {}) {
     super(message);
     this.code = code;
     this.status = {
       kind: "Status",
       apiVersion: "v1",
-      metadata: {},
+      metadata,
       status: "Failure",
       message,
       ...(reason === "" ? {} : { reason }),
@@ -95,9 +95,9 @@ export function unsupportedMediaType(contentType: string, accepted: readonly str
   );
 }
 
-/** HTTP 410: the version asked for is no longer in the log. */
-export function expired(message: string): ApiError {
-  return new ApiError(410, "Expired", message);
+/** HTTP 410: the version asked for is no longer in the log. `token` lets a list go on at the newest version. */
+export function expired(message: string, token?: string): ApiError {
+  return new ApiError(410, "Expired", message, undefined, token === undefined ? {} : { continue: token });
 }
 
 export function internalError(message: string): ApiError {
@@ -121,7 +121,7 @@ export function invalid(kind: ResourceKind, name: string, causes: readonly Field
 
 /** HTTP 504: the client asks for a version that this server has not reached. */
 export function tooLargeResourceVersion(asked: number, current: number): ApiError {
-  return new ApiError(504, "Timeout", `Too large resource version: ${asked}, current: ${current}`, {
+  return new ApiError(504, "Timeout", `Timeout: Too large resource version: ${asked}, current: ${current}`, {
     causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
     retryAfterSeconds: 1,
   });

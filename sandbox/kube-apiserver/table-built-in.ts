@@ -154,9 +154,15 @@ function eventObject(event: KubeJson): string {
 }
 
 function eventSource(event: KubeJson): string {
-  const component = firstText(event, "source.component", "deprecatedSource.component", "reportingController");
+  const component = firstText(
+    event,
+    "source.component",
+    "deprecatedSource.component",
+    "reportingController",
+    "reportingComponent",
+  );
   const host = firstText(event, "source.host", "deprecatedSource.host");
-  const instance = host === "" ? firstText(event, "reportingComponent", "reportingInstance") : host;
+  const instance = host === "" ? firstText(event, "reportingInstance") : host;
   return [component, instance].filter((part) => part !== "").join(", ");
 }
 

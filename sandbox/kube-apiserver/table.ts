@@ -23,7 +23,11 @@ export interface TableInput {
   objects: readonly KubeJson[];
   /** False for the table of one object: its metadata is then the object's resourceVersion unless given. */
   list: boolean;
-  metadata: { resourceVersion?: string | undefined; continue?: string | undefined };
+  metadata: {
+    resourceVersion?: string | undefined;
+    continue?: string | undefined;
+    remainingItemCount?: number | undefined;
+  };
   /** Query parameter `includeObject`; the server's default is Metadata. */
   includeObject: "None" | "Metadata" | "Object";
   /** Milliseconds since the epoch; ages are relative to it. */
@@ -48,6 +52,7 @@ export function toTable(input: TableInput): KubeJson {
     apiVersion: "meta.k8s.io/v1",
     metadata: {
       ...(metadata.continue === undefined ? {} : { continue: metadata.continue }),
+      ...(metadata.remainingItemCount === undefined ? {} : { remainingItemCount: metadata.remainingItemCount }),
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
     },
     columnDefinitions: columns.map(({ name, type, format = "", description = "", priority = 0 }) => ({

@@ -3,7 +3,7 @@ import type { KubeJson, StoredObject } from "./kube-json.ts";
 import { apiVersionOf, presentAs } from "./kinds.ts";
 import { parseScope, parseVersion, selectNow, type Scope } from "./reader.ts";
 import type { ApiRequest, ResourceRoute, WatchAnswer } from "./request.ts";
-import { badRequest, expired, invalid, tooLargeResourceVersion, type ApiError } from "./status.ts";
+import { badRequest, expired, tooLargeResourceVersion, type ApiError } from "./status.ts";
 import type { Store } from "./store.ts";
 import type { LoggedEvent, WatchLog } from "./watch-log.ts";
 
@@ -67,7 +67,7 @@ export class Watcher {
     const given = query.get("resourceVersion") ?? "";
     const version = parseVersion(given);
     const bookmarks = query.get("allowWatchBookmarks") === "true" || query.get("allowWatchBookmarks") === "1";
-    const sendInitial = parseSendInitialEvents(request, route);
+    const sendInitial = parseSendInitialEvents(request);
     const wantsInitial = sendInitial ?? version === 0;
     const fromNow = version === 0 || sendInitial === true;
     return {
@@ -89,15 +89,9 @@ export class Watcher {
   }
 }
 
-function parseSendInitialEvents(request: ApiRequest, route: ResourceRoute): boolean | undefined {
+function parseSendInitialEvents(request: ApiRequest): boolean | undefined {
   const given = request.query.get("sendInitialEvents");
-  if (given === null) return undefined;
-  if (request.query.get("resourceVersionMatch") !== "NotOlderThan") {
-    const message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-    const cause = { field: "resourceVersionMatch", type: "FieldValueForbidden", message };
-    throw invalid({ ...route.kind, group: "meta.k8s.io", kind: "ListOptions" }, "", [cause]);
-  }
-  return given === "true" || given === "1";
+  return given === null ? undefined : given === "true" || given === "1";
 }
 
 /** One watch from its first to its last event. */

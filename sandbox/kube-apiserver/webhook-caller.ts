@@ -31,8 +31,9 @@ export class HttpsWebhookCaller implements WebhookCaller {
   }
 
   async call({ config, review, timeoutMs }: WebhookCall): Promise<unknown> {
-    const { url, servername } = this.#target(config);
-    url.searchParams.set("timeout", `${timeoutMs / 1_000}s`);
+    const timeout = `${timeoutMs / 1_000}s`;
+    const { url, servername } = this.#target(config, timeout);
+    url.searchParams.set("timeout", timeout);
     const agent = this.#agentFor(stringAt(config, ["caBundle"]), servername);
     try {
       return await post(url, { agent, timeoutMs, servername }, review);
@@ -48,7 +49,7 @@ export class HttpsWebhookCaller implements WebhookCaller {
     this.#agents.clear();
   }
 
-  #target(config: JsonObject): { url: URL; servername: string } {
+  #target(config: JsonObject, timeout: string): { url: URL; servername: string } {
     const given = stringAt(config, ["url"]);
     if (given !== "") {
       const url = new URL(given);
@@ -58,9 +59,14 @@ export class HttpsWebhookCaller implements WebhookCaller {
     const name = stringAt(service, ["name"]);
     const namespace = stringAt(service, ["namespace"]);
     const port = valueAt(service, ["port"]);
-    const base = this.#resolveService(namespace, name, typeof port === "number" ? port : 443);
-    if (base === undefined) throw new Error(`failed to call webhook: service "${name}" not found`);
-    return { url: new URL(stringAt(service, ["path"]) || "/", base), servername: `${name}.${namespace}.svc` };
+    const number = typeof port === "number" ? port : 443;
+    const path = stringAt(service, ["path"]) || "/";
+    const base = this.#resolveService(namespace, name, number);
+    if (base === undefined) {
+      const url = `https://${name}.${namespace}.svc:${number}${path}?timeout=${timeout}`;
+      throw new Error(`failed to call webhook: Post "${url}": service "${name}" not found`);
+    }
+    return { url: new URL(path, base), servername: `${name}.${namespace}.svc` };
   }
 
   #agentFor(caBundle: string, servername: string): Agent {

@@ -1,10 +1,19 @@
 import type { AdmissionAttributes, WebhookAdmission } from "./admission.ts";
+import { crdStorage } from "./crds.ts";
 import { cloneJson, without, type KubeJson, type KubeMeta, type StoredObject } from "./kube-json.ts";
 import { presentAs, type KindRegistry, type ResourceKind } from "./kinds.ts";
-import { isSameContent, setNamespace, toGeneratedName, toTimestamp, toUid, withIdentity } from "./metadata.ts";
+import {
+  dropEmpty,
+  isSameContent,
+  setNamespace,
+  toGeneratedName,
+  toTimestamp,
+  toUid,
+  withIdentity,
+} from "./metadata.ts";
 import type { UserInfo } from "./request.ts";
 import { trackUpdate } from "./server-side-apply.ts";
-import { alreadyExists, ApiError, badRequest, conflict, forbidden, notFound, staleMessage } from "./status.ts";
+import { alreadyExists, ApiError, conflict, forbidden, notFound, staleMessage } from "./status.ts";
 import type { Store } from "./store.ts";
 import * as rules from "./write-rules.ts";
 
@@ -77,19 +86,21 @@ export class Writer {
   async create(context: WriteContext, body: unknown, tracksFields = false): Promise<StoredObject> {
     const { kind } = context;
     const draft = this.#newObject(context, body, tracksFields);
-    this.#requireNamespace(context, draft.metadata?.name ?? "");
     const named = { ...context, name: draft.metadata?.name ?? "" };
+    this.#requireNamespace(context, named.name);
+    this.#requireDefinition(context, named.name);
     const decoded = rules.decode(kind, draft, context.fieldValidation, context.warnings);
-    const asked = this.#admit(named, { operation: "CREATE", object: decoded, oldObject: undefined, isRaw: false });
-    const object = asked === undefined ? decoded : await asked;
     const nowIso = toTimestamp(this.#deps.nowMs());
-    const tracked = tracksFields ? object : this.#track(named, { before: undefined, after: object, nowIso });
+    // Before admission: nobody owns what a webhook adds.
+    const tracked = tracksFields ? decoded : this.#track(named, { before: undefined, after: decoded, nowIso });
+    const asked = this.#admit(named, { operation: "CREATE", object: tracked, oldObject: undefined, isRaw: false });
+    const object = asked === undefined ? tracked : await asked;
     this.#requireNamespace(context, named.name);
     if (this.#deps.store.table(kind.storage).get(context.namespace, named.name) !== undefined) {
       throw alreadyExists(kind, named.name);
     }
-    if (context.dryRun) return tracked as StoredObject;
-    return presentAs(kind, this.#deps.store.put(kind.storage, this.#toStored(kind, tracked)));
+    if (context.dryRun) return object as StoredObject;
+    return presentAs(kind, this.#deps.store.put(kind.storage, this.#toStored(kind, object)));
   }
 
   /** Puts namespaces into an empty store, without admission. */
@@ -109,7 +120,7 @@ export class Writer {
     setNamespace(kind, object, context.namespace);
     const given = object.metadata ?? {};
     if ((given.resourceVersion ?? "") !== "")
-      throw badRequest("resourceVersion should not be set on objects to be created");
+      throw new ApiError(500, "", "resourceVersion should not be set on objects to be created");
     const owned = keepsManagedFields ? clientsMayNotSet.filter((name) => name !== "managedFields") : clientsMayNotSet;
     const metadata = {
       ...without(given, ...owned),
@@ -118,6 +129,7 @@ export class Writer {
       creationTimestamp: toTimestamp(this.#deps.nowMs()),
       ...(kind.hasGeneration ? { generation: 1 } : {}),
     };
+    dropEmpty(metadata);
     if (kind.hasStatus && !kind.statusOnCreate) delete object["status"];
     return { ...object, metadata };
   }
@@ -142,6 +154,14 @@ export class Writer {
     ]);
   }
 
+  /** A custom resource whose definition is being deleted gets no new objects. */
+  #requireDefinition({ kind }: WriteContext, name: string): void {
+    if (!kind.isCustom) return;
+    const crd = this.#deps.store.table(crdStorage).get("", `${kind.plural}.${kind.group}`);
+    if (crd?.metadata.deletionTimestamp === undefined) return;
+    throw forbidden(kind, name, "create not allowed while custom resource definition is terminating");
+  }
+
   /** @throws ApiError 400, 404, 409, 422, or what a webhook says */
   async change(context: WriteContext, change: Change): Promise<StoredObject> {
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
@@ -157,23 +177,31 @@ export class Writer {
     const table = this.#deps.store.table(kind.storage);
     const before = table.get(context.namespace, context.name);
     const current = this.current(context);
-    const wanted = this.#prepare(context, change, current);
+    const wanted = this.#tracked(context, change, current);
     const isRaw = change.part === "raw";
     const asked = this.#admit(context, { operation: "UPDATE", object: wanted, oldObject: current, isRaw });
     const object = asked === undefined ? wanted : await asked;
     if (table.get(context.namespace, context.name) !== before) return undefined;
-    const nowIso = toTimestamp(this.#deps.nowMs());
-    const tracked =
-      change.tracksFields === true ? object : this.#track(context, { before: current, after: object, nowIso });
-    if (isSameContent(tracked, current)) return current;
-    if (context.dryRun) return tracked as StoredObject;
-    return this.#commit(kind, tracked);
+    if (isSameContent(object, current)) return current;
+    if (context.dryRun) return object as StoredObject;
+    return this.#commit(kind, object);
   }
 
-  #prepare(context: WriteContext, change: Change, current: StoredObject): KubeJson {
-    const { kind } = context;
+  /** The wanted object with its managed fields, as webhooks see it: nobody owns what they add. */
+  #tracked(context: WriteContext, change: Change, current: StoredObject): KubeJson {
     const produced = cloneJson(change.produce(current));
-    if (change.part === "raw") return produced;
+    const wanted = change.part === "raw" ? produced : this.#prepare(context, change, { produced, current });
+    if (change.tracksFields === true) return wanted;
+    if (asksToForget(produced)) return { ...wanted, metadata: without(wanted.metadata ?? {}, "managedFields") };
+    return this.#track(context, { before: current, after: wanted, nowIso: toTimestamp(this.#deps.nowMs()) });
+  }
+
+  #prepare(
+    context: WriteContext,
+    change: Change,
+    { produced, current }: { produced: KubeJson; current: StoredObject },
+  ): KubeJson {
+    const { kind } = context;
     const object = withIdentity(kind, produced);
     setNamespace(kind, object, context.namespace);
     const version = object.metadata?.resourceVersion ?? "";
@@ -261,6 +289,12 @@ const seedContext = {
   dryRun: false,
   fieldValidation: "Ignore",
 } as const;
+
+/** `managedFields: [{}]` is how a client has all of them forgotten. */
+function asksToForget({ metadata }: KubeJson): boolean {
+  const [first, ...others] = metadata?.managedFields ?? [];
+  return first !== undefined && others.length === 0 && Object.keys(first).length === 0;
+}
 
 /** An apply brings its own, which the merge with the old object must not lose. */
 function withManagedFields(object: KubeJson, managedFields: KubeMeta["managedFields"]): KubeJson {

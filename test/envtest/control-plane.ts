@@ -104,7 +104,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
 }
 
-/** The nodes' life-cycle controller would evict the pods of nodes whose stand-in kubelets write no leases. */
+/**
+ * The nodes' life-cycle controller takes the taint of new nodes away. Stand-in kubelets renew nothing, so it must not miss
+ * them.
+ */
 function startControllers(
   programs: Programs,
   { managerPort, schedulerPort }: { readonly managerPort: number; readonly schedulerPort: number },
@@ -124,7 +127,7 @@ function startControllers(
     ...unlimited,
     ...["--secure-port", String(managerPort), "--service-account-private-key-file", "sa.key"],
     ...["--root-ca-file", "apiserver.crt", "--use-service-account-credentials"],
-    "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller",
+    ...["--node-monitor-period", "1s", "--node-monitor-grace-period", "1h", "--node-startup-grace-period", "1h"],
     "--flex-volume-plugin-dir=flex",
   ]);
   programs.start("kube-scheduler", [...shared, ...unlimited, "--secure-port", String(schedulerPort)]);

@@ -82,9 +82,6 @@ async function createService(transport: Transport): Promise<void> {
     spec: { type: "ExternalName", externalName: "localhost" },
   };
   const path = `/api/v1/namespaces/${service.namespace}/services`;
-  const { status, body: answer } = await transport.request(
-    { method: "POST", path, body },
-    AbortSignal.timeout(10_000),
-  );
+  const { status, body: answer } = await transport.request({ method: "POST", path, body }, AbortSignal.timeout(10_000));
   if (status !== 201) throw new Error(`the API server refused the Service: ${JSON.stringify(answer)}`);
 }

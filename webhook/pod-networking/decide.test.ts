@@ -1,8 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import type { Plane } from "../../domain/pod-network/plane.ts";
 import type { AdmissionRequest } from "../admission.ts";
-import { defaultPlane, findPlaneFault } from "./decide.ts";
+import { ObjectStore } from "../../runtime/object-store.ts";
+import type { KubeObject } from "../../runtime/ports.ts";
+import { defaultPlane, findPlaneFault, toDeletionWarnings } from "./decide.ts";
 import { createPlaneDefaulting, createPlaneValidation } from "./index.ts";
+import { planeIndex, planesOf } from "./use.ts";
 
 function aPlane(spec: Plane["spec"] = {}): Plane {
   return {
@@ -79,6 +82,16 @@ describe("defaultPlane", () => {
   });
 });
 
+/** A cache with the index that the wiring declares, of objects named by their keys. */
+function aStore(objects: readonly { readonly key: string; readonly annotations?: Readonly<Record<string, string>> }[]) {
+  const store = new ObjectStore<KubeObject>({ [planeIndex]: planesOf });
+  for (const { key, annotations = {} } of objects) {
+    const [namespace = "", name = ""] = key.split("/");
+    store.set(key, { metadata: { namespace, name, annotations } });
+  }
+  return store;
+}
+
 function aRequest(given: Partial<AdmissionRequest>): AdmissionRequest {
   return {
     uid: "u",
@@ -95,7 +108,11 @@ function aRequest(given: Partial<AdmissionRequest>): AdmissionRequest {
 
 describe("the handlers", () => {
   const signal = new AbortController().signal;
-  const validate = createPlaneValidation({ enableWebhookInjectResource: true });
+  const validate = createPlaneValidation({
+    pods: aStore([]),
+    podEnis: aStore([]),
+    config: { enableWebhookInjectResource: true },
+  });
   const broken = aPlane({ vSwitchOptions: [] });
 
   it.each([
@@ -128,15 +145,76 @@ describe("the handlers", () => {
         aRequest({ object: broken }),
         signal,
       );
-    expect((await ask(eniConfig)).patch?.map(({ path }) => path)).toEqual([
-      "/spec/vSwitchOptions/-",
-      "/spec/vSwitchOptions/-",
-    ]);
+    expect((await ask(eniConfig)).patch?.map(({ path }) => path)).toEqual(["/spec/vSwitchOptions"]);
     expect(await ask(undefined)).toEqual({ allowed: true, code: 200 });
   });
 
   it("defaulting cannot tell when eni-config cannot be read", async () => {
     const handler = createPlaneDefaulting({ eniConfig: { get: () => Promise.reject(new Error("down")) } });
     await expect(handler(aRequest({ object: broken }), signal)).rejects.toThrow("down");
+  });
+});
+
+const matched = (plane: string) => ({ "k8s.aliyun.com/pod-networking": plane });
+const requested = (...planes: unknown[]) => ({
+  "k8s.aliyun.com/pod-networks-request": JSON.stringify(planes.map((network) => ({ network }))),
+});
+
+describe("planesOf", () => {
+  it.each([
+    { name: "a pod without annotations", annotations: undefined, want: [] },
+    { name: "a pod that a selector matched", annotations: matched("a"), want: ["a"] },
+    { name: "a pod that asks for two planes, one twice", annotations: requested("a", "b", "a"), want: ["a", "b"] },
+    { name: "elements without a plane", annotations: requested(undefined, 7, ""), want: [] },
+    { name: "no JSON", annotations: { "k8s.aliyun.com/pod-networks-request": "{" }, want: [] },
+    { name: "JSON that is no list", annotations: { "k8s.aliyun.com/pod-networks-request": "{}" }, want: [] },
+    { name: "a list of nothing", annotations: { "k8s.aliyun.com/pod-networks-request": "[null, 1]" }, want: [] },
+  ])("of $name are $want", ({ annotations, want }) => {
+    expect(planesOf({ metadata: { name: "p", ...(annotations && { annotations }) } })).toEqual(want);
+  });
+});
+
+describe("the deletion of a plane", () => {
+  const signal = new AbortController().signal;
+  const web = ["ns/web-0", "ns/web-1"].map((key) => ({ key, annotations: matched("plane") }));
+  const cases: {
+    readonly name: string;
+    readonly pods: Parameters<typeof aStore>[0];
+    readonly podEnis: Parameters<typeof aStore>[0];
+    readonly want: readonly string[];
+  }[] = [
+    { name: "that nobody uses", pods: [{ key: "ns/a", annotations: matched("other") }], podEnis: [], want: [] },
+    {
+      name: "that two pods use, with and without a record",
+      pods: web,
+      podEnis: web.slice(1),
+      want: [
+        "PodNetworking plane is used by 2 pods (ns/web-0, ns/web-1): they keep their interfaces, but pods that are created from now on, their successors included, do not get one from it",
+      ],
+    },
+    {
+      name: "that keeps an address for a pod that is gone",
+      pods: [],
+      podEnis: [{ key: "ns/db-0", annotations: requested("plane") }],
+      want: [
+        "PodNetworking plane is used by the 1 PodENI (ns/db-0) of pods that are gone: a fixed address stays reserved, and the next pod of that name does not get it back",
+      ],
+    },
+  ];
+  it.each(cases)("$name is allowed and told", async ({ pods, podEnis, want }) => {
+    const validate = createPlaneValidation({
+      pods: aStore(pods),
+      podEnis: aStore(podEnis),
+      config: { enableWebhookInjectResource: true },
+    });
+    const answer = await validate(aRequest({ operation: "DELETE", object: undefined, oldObject: aPlane() }), signal);
+    expect(answer).toEqual({ allowed: true, code: 200, ...(want.length > 0 && { warnings: want }) });
+  });
+
+  it("names three users and counts the others", () => {
+    const pods = Array.from({ length: 1_000 }, (_, index) => `ns/p-${index}`);
+    expect(toDeletionWarnings("plane", { pods, records: [] })).toEqual([
+      expect.stringContaining("used by 1000 pods (ns/p-0, ns/p-1, ns/p-2 and 997 more):"),
+    ]);
   });
 });

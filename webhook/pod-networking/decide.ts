@@ -1,4 +1,4 @@
-/** Decides what admission does with one PodNetworking: cluster defaults for what it leaves out, and refusal of what cannot work. */
+/** Decides what admission does with one PodNetworking: defaults for what it leaves out, refusal of what cannot work, warnings. */
 import { maxSecurityGroups } from "../../domain/pod-network/eni-config.ts";
 import type { EniConfig } from "../../domain/pod-network/eni-config.ts";
 import { findPlaneSelectorProblem, hasSelector } from "../../domain/pod-network/plane.ts";
@@ -44,6 +44,37 @@ export function findPlaneFault(plane: Plane, isResourceInjected: boolean): strin
   if (isEmpty(securityGroupIDs)) return "security group is not set";
   if (securityGroupIDs.length > maxSecurityGroups) return "security group can not more than 10";
   return findRetentionFault(allocationType) ?? findPlaneSelectorProblem(plane);
+}
+
+/** So many users are named; kubectl cuts no line. */
+const namedUsers = 3;
+
+/** What the deletion of the plane means for those who use it; none when nobody does. */
+export function toDeletionWarnings(
+  plane: string,
+  use: { readonly pods: readonly string[]; readonly records: readonly string[] },
+): readonly string[] {
+  const warnings = [];
+  if (use.pods.length > 0) {
+    warnings.push(
+      `PodNetworking ${plane} is used by ${count(use.pods, "pod")}: they keep their interfaces, ` +
+        "but pods that are created from now on, their successors included, do not get one from it",
+    );
+  }
+  if (use.records.length > 0) {
+    warnings.push(
+      `PodNetworking ${plane} is used by the ${count(use.records, "PodENI")} of pods that are gone: ` +
+        "a fixed address stays reserved, and the next pod of that name does not get it back",
+    );
+  }
+  return warnings;
+}
+
+/** `5 pods (ns/a, ns/b, ns/c and 2 more)` */
+function count(keys: readonly string[], noun: string): string {
+  const named = keys.slice(0, namedUsers).join(", ");
+  const more = keys.length > namedUsers ? ` and ${keys.length - namedUsers} more` : "";
+  return `${keys.length} ${noun}${keys.length === 1 ? "" : "s"} (${named}${more})`;
 }
 
 function hasChosenEniType({ spec }: Plane): boolean {

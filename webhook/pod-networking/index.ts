@@ -1,15 +1,23 @@
-/** Admission of PodNetworkings: fills defaults on `/mutating`, refuses what cannot work on `/validate`. */
-import { createPatch } from "rfc6902";
+/** Admission of PodNetworkings: fills defaults on `/mutating`; on `/validate` refuses what cannot work, warns of deletions. */
 import { group } from "../../crds/v1beta1/names.ts";
 import type { EniConfig } from "../../domain/pod-network/eni-config.ts";
 import type { Plane } from "../../domain/pod-network/plane.ts";
 import { allowed, denied, isJsonObject, undecodable } from "../admission.ts";
-import type { AdmissionHandler, AdmissionRequest } from "../admission.ts";
-import { defaultPlane, findPlaneFault, planeNeedsDefaults } from "./decide.ts";
+import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from "../admission.ts";
+import { createJsonPatch } from "../json-patch.ts";
+import { defaultPlane, findPlaneFault, planeNeedsDefaults, toDeletionWarnings } from "./decide.ts";
+import { findPlaneUse } from "./use.ts";
+import type { PlaneUseDeps } from "./use.ts";
 
 export interface PlaneDefaultingDeps {
   /** Undefined when the cluster has no eni-config. @throws Error when it cannot be read */
   readonly eniConfig: { get(signal: AbortSignal): Promise<EniConfig | undefined> };
+}
+
+export interface PlaneValidationDeps {
+  readonly pods: PlaneUseDeps["pods"];
+  readonly podEnis: PlaneUseDeps["podEnis"];
+  readonly config: { readonly enableWebhookInjectResource: boolean };
 }
 
 /** The handler of `/mutating` for PodNetworkings. */
@@ -18,22 +26,34 @@ export function createPlaneDefaulting(deps: PlaneDefaultingDeps): AdmissionHandl
     if (!isPlane(object)) return undecodable("the object is not a PodNetworking");
     if (!planeNeedsDefaults(object)) return allowed();
     const defaulted = defaultPlane(object, await deps.eniConfig.get(signal));
-    return defaulted === object ? allowed() : { ...allowed(), patch: createPatch(object, defaulted) };
+    return defaulted === object ? allowed() : { ...allowed(), patch: createJsonPatch(object, defaulted) };
   };
 }
 
-/** The handler of `/validate`. Other kinds, deletions, and updates that leave the spec alone are allowed. */
-export function createPlaneValidation(config: { readonly enableWebhookInjectResource: boolean }): AdmissionHandler {
+/** The handler of `/validate`. Other kinds, and updates that leave the spec alone, are allowed; deletions always are. */
+export function createPlaneValidation(deps: PlaneValidationDeps): AdmissionHandler {
   return (request) => {
-    if (request.kind.group !== group || request.kind.kind !== "PodNetworking" || request.operation === "DELETE") {
-      return Promise.resolve(allowed());
-    }
-    if (!isPlane(request.object)) return Promise.resolve(undecodable("the object is not a PodNetworking"));
-    // An object from before a rule existed must stay editable in its labels and finalizers.
-    if (isSpecUnchanged(request)) return Promise.resolve(allowed());
-    const fault = findPlaneFault(request.object, config.enableWebhookInjectResource);
-    return Promise.resolve(fault === undefined ? allowed() : denied(fault));
+    const { group: ofGroup, kind } = request.kind;
+    if (ofGroup !== group || kind !== "PodNetworking") return Promise.resolve(allowed());
+    return Promise.resolve(request.operation === "DELETE" ? admitDeletion(request, deps) : validate(request, deps));
   };
+}
+
+function validate(request: AdmissionRequest, { config }: PlaneValidationDeps): AdmissionAnswer {
+  if (!isPlane(request.object)) return undecodable("the object is not a PodNetworking");
+  // An object from before a rule existed must stay editable in its labels and finalizers.
+  if (isSpecUnchanged(request)) return allowed();
+  const fault = findPlaneFault(request.object, config.enableWebhookInjectResource);
+  return fault === undefined ? allowed() : denied(fault);
+}
+
+/**
+ * Told, not refused: the interfaces that exist need the plane no longer, a refusal would also stop the removal of a whole
+ * namespace or release in one go, and whoever wants to be kept from it can put a finalizer on the plane.
+ */
+function admitDeletion({ name }: AdmissionRequest, deps: PlaneValidationDeps): AdmissionAnswer {
+  const warnings = toDeletionWarnings(name, findPlaneUse(name, deps));
+  return warnings.length === 0 ? allowed() : { ...allowed(), warnings };
 }
 
 /** The CRD's schema has been applied before admission is asked; only the shape that the types rest on is checked. */
@@ -44,5 +64,5 @@ function isPlane(object: unknown): object is Plane {
 
 function isSpecUnchanged({ operation, object, oldObject }: AdmissionRequest): boolean {
   if (operation !== "UPDATE" || !isJsonObject(object) || !isJsonObject(oldObject)) return false;
-  return createPatch(oldObject["spec"], object["spec"]).length === 0;
+  return createJsonPatch(oldObject["spec"], object["spec"]).length === 0;
 }

@@ -1,5 +1,4 @@
 /** Admission of pods: reads what decides, decides, and turns the decision into an answer. */
-import { createPatch } from "rfc6902";
 import { group, version } from "../../crds/v1beta1/names.ts";
 import type { EniConfig } from "../../domain/pod-network/eni-config.ts";
 import type { Plane } from "../../domain/pod-network/plane.ts";
@@ -7,6 +6,7 @@ import type { KubeObject, Lister, Recorder } from "../../runtime/ports.ts";
 import { keyOf } from "../../runtime/reconcile.ts";
 import { allowed, denied, isJsonObject, undecodable } from "../admission.ts";
 import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from "../admission.ts";
+import { createJsonPatch } from "../json-patch.ts";
 import { decidePod } from "./decide.ts";
 import type { PodAdmissionConfig, PodDecision, PodEniRecord } from "./decide.ts";
 import type { PodManifest, StringMap } from "./manifest.ts";
@@ -83,7 +83,7 @@ function toAnswer(object: unknown, decision: PodDecision): AdmissionAnswer {
     case "needsEniConfig":
       throw new Error("the pod needs eni-config and got it");
     case "mutate":
-      return { ...allowed(), patch: createPatch(object, decision.pod), warnings: decision.warnings };
+      return { ...allowed(), patch: createJsonPatch(object, decision.pod), warnings: decision.warnings };
   }
 }
 

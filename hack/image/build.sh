@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Builds the image of the Dockerfile with buildah, without an image registry: the base is a debootstrap of Debian bookworm,
+# with the Node of the npm package `node` and an npm. Needs root, buildah, debootstrap and an npm on the PATH.
+#
+#   hack/image/build.sh [ARCHIVE]     builds localhost/terway-controlplane:VERSION; ARCHIVE also writes an OCI archive
+#
+# MIRROR is where Debian packages come from; the default is the machine's own. Packages of npm come from where npm is
+# configured to get them. The base is kept in buildah's storage: `buildah rmi localhost/node:24-bookworm-slim` makes it anew.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs} BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot}
+base=localhost/node:24-bookworm-slim
+version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json)
+node_version=$(sed -n 's/^    "node": "\(.*\)",$/\1/p' package.json)
+image=localhost/terway-controlplane:$version
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# The machine's package source: of deb822 files and of one-line lists.
+mirror_of_machine() {
+  { cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list 2>/dev/null || true; } |
+    sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb (\[[^]]*\] )?([^ ]+) .*/\2/p' | head -n 1
+}
+
+make_base() {
+  local rootfs=$scratch/rootfs modules=$scratch/modules container
+  debootstrap --variant=minbase bookworm "$rootfs" "${MIRROR:-$(mirror_of_machine)}" >"$scratch/debootstrap.log" ||
+    { tail -n 20 "$scratch/debootstrap.log" >&2; return 1; }
+  rm -rf "$rootfs"/var/cache/apt/archives/*.deb "$rootfs"/var/lib/apt/lists/* "$rootfs"/usr/share/doc "$rootfs"/usr/share/man
+  # Where this machine gets its packages is no part of the image.
+  : >"$rootfs/etc/apt/sources.list"
+  mkdir "$modules"
+  npm install --prefix "$modules" --no-save --no-audit --no-fund --loglevel=error "node@$node_version" npm@11
+  install -D -m 0755 "$modules/node_modules/node/bin/node" "$rootfs/usr/local/bin/node"
+  mkdir -p "$rootfs/usr/local/lib/node_modules"
+  cp -r "$modules/node_modules/npm" "$rootfs/usr/local/lib/node_modules/npm"
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$rootfs/usr/local/bin/npm"
+  container=$(buildah from scratch)
+  buildah copy -q "$container" "$rootfs" / >/dev/null
+  buildah config --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+  buildah commit -q --rm "$container" "$base" >/dev/null
+}
+
+buildah inspect --type image "$base" >/dev/null 2>&1 || make_base
+
+# What npm is configured to, in one file: it may come from several files and from the environment.
+npmrc=$scratch/npmrc
+cat "$(npm config get userconfig)" >"$npmrc" 2>/dev/null || true
+printf 'registry=%s\n' "$(npm config get registry)" >>"$npmrc"
+for key in proxy https-proxy noproxy cafile; do
+  value=$(npm config get "$key" 2>/dev/null || true)
+  case $key=$value in
+  *= | *=null | *=undefined) ;;
+  cafile=*) authorities=$value && echo "cafile=/run/secrets/npm-ca" >>"$npmrc" ;;
+  *) echo "$key=$value" >>"$npmrc" ;;
+  esac
+done
+secrets=(--secret "id=npmrc,src=$npmrc")
+if [[ -n ${authorities:-} ]]; then secrets+=(--secret "id=npm-ca,src=$authorities"); fi
+
+buildah bud --quiet --build-arg BASE="$base" "${secrets[@]}" --network host --tag "$image" . >/dev/null
+if [[ $# -gt 0 ]]; then buildah push --quiet "$image" "oci-archive:$1:$image"; fi
+echo "$image"
