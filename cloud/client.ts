@@ -6,6 +6,7 @@ import { createEniClient, type EniClient } from "./enis.ts";
 import { createInvoke } from "./invoke.ts";
 import { Limiter, defaultAllowance } from "./limiter.ts";
 import { createCloudMetrics, type CloudMetrics } from "./metrics.ts";
+import { findDeniedActions } from "./permissions.ts";
 import { Observer, type EniObserver } from "./observer.ts";
 import { CachedVSwitchPool, type VSwitchPool } from "./vswitch-pool.ts";
 
@@ -41,6 +42,8 @@ export interface Cloud {
   readonly observer: EniObserver;
   readonly vSwitches: VSwitchPool;
   readonly limiter: Limiter;
+  /** RAM actions that the credential lacks. @see findDeniedActions */
+  findDeniedActions(signal: AbortSignal): Promise<readonly string[]>;
   /** The observer begins to look; it ends when the signal aborts. */
   start(signal: AbortSignal): void;
   /** Ends looks and shared reads. Calls of others end by their own signals. */
@@ -80,6 +83,11 @@ export function createCloud(options: CloudOptions): Cloud {
     observer,
     vSwitches,
     limiter,
+    findDeniedActions: async (signal) => {
+      const denied = await findDeniedActions(invoke, regionId, signal);
+      metrics.denied(denied);
+      return denied;
+    },
     start: (signal) => {
       signal.addEventListener("abort", stop, { once: true });
       observer.start();

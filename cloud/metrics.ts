@@ -17,6 +17,8 @@ export interface CloudMetrics {
   refused(api: ApiName): void;
   /** `cloud_unknown_error_codes_total`: a code without a row in docs/errors.md. */
   unknownCode(code: string): void;
+  /** `cloud_denied_actions`: the RAM actions that the check at the start found denied, instead of those before. */
+  denied(actions: readonly string[]): void;
 }
 
 /** Registers the metrics. `limiterState` is read when metrics are collected. */
@@ -48,6 +50,12 @@ export function createCloudMetrics(registry: Registry, limiterState: () => reado
     labelNames: ["code"],
     registers,
   });
+  const denied = new Gauge({
+    name: "cloud_denied_actions",
+    help: "RAM actions that the credential lacked when the process began to lead",
+    labelNames: ["action"],
+    registers,
+  });
   gauge("cloud_limiter_tokens", "Calls that may start at this instant", "tokens");
   gauge("cloud_limiter_waiting", "Calls that wait for the quota", "waiting");
   gauge("cloud_limiter_share", "Our part of the quota after refusals, 0.1 to 1", "share");
@@ -59,6 +67,10 @@ export function createCloudMetrics(registry: Registry, limiterState: () => reado
     unknownCode: (code) => {
       if (seen.size < unknownCodesKept) seen.add(code);
       unknownCodes.inc({ code: seen.has(code) ? code : "other" });
+    },
+    denied: (actions) => {
+      denied.reset();
+      for (const action of actions) denied.set({ action }, 1);
     },
   };
 

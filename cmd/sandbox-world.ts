@@ -41,6 +41,8 @@ export interface ReplicaAccess {
   readonly kubeconfigPath: string;
   /** Host and port. */
   readonly cloudEndpoint: string;
+  /** Added to the environment of the replica's process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts an API server for a sandbox. */
@@ -56,6 +58,8 @@ export interface Kubernetes {
   readonly transport: Transport;
   /** Of an administrator. */
   readonly kubeconfigPath: string;
+  /** Of the controlplane. @default the administrator's */
+  readonly replicaKubeconfigPath?: string;
   /** Port at which the API server reaches the Service of the webhooks. */
   readonly webhookPort: number;
   /** Whether scheduler and workload controllers come with it, so that the stand-ins for them must not run. */
@@ -71,6 +75,7 @@ export interface Credential {
 
 export interface Replica {
   readonly process: ControlplaneProcess;
+  readonly configPath: string;
   readonly healthUrl: string;
   readonly metricsUrl: string;
   readonly webhookUrl: string;
@@ -123,7 +128,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     controllers: { scheduler: !kubernetes.hasControllers, workloads: !kubernetes.hasControllers },
     log: createLogger({ level: "error" }),
   });
-  const access: ReplicaAccess = { kubeconfigPath, cloudEndpoint: cloudListening.endpoint };
+  const access: ReplicaAccess = {
+    kubeconfigPath: kubernetes.replicaKubeconfigPath ?? kubeconfigPath,
+    cloudEndpoint: cloudListening.endpoint,
+  };
   const start = async (index: number, changes: Pick<SandboxOptions, "credential"> = {}): Promise<Replica> =>
     startReplica(index, { ...options, ...changes }, (await options.between?.(index, access)) ?? access);
   await cluster.ready();
@@ -241,11 +249,13 @@ async function startReplica(index: number, options: SandboxOptions, world: Repli
       ECS_ENDPOINT: world.cloudEndpoint,
       VPC_ENDPOINT: world.cloudEndpoint,
       ALICLOUD_CLIENT_SCHEME: "HTTP",
+      ...world.env,
     },
     onLine: (line) => options.onLogLine?.(name, line),
   });
   return {
     process,
+    configPath,
     healthUrl: `http://127.0.0.1:${healthPort}`,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     webhookUrl: `https://127.0.0.1:${webhookPort}`,

@@ -259,6 +259,10 @@ export function buildControlplane(world: World): Controlplane {
       cloud.start(signal);
       return untilAborted(signal);
     }),
+    leaderPart("permissions", async (signal) => {
+      await reportDeniedActions(cloud, log, signal);
+      await untilAborted(signal);
+    }),
     ...Object.values(controllers)
       .filter(({ name }) => isEnabled(name))
       .map((each) => leaderPart(each.name, (signal) => each.start(signal))),
@@ -325,6 +329,17 @@ function createElector(world: World, limiterOf: () => Cloud["limiter"] | undefin
       limiterOf()?.restore(previous.annotations[quotaAnnotation], { hardTakeover: !previous.released });
     },
   });
+}
+
+/** Names each right that is missing before the first pod runs into it. What cannot be found out now shows there. */
+async function reportDeniedActions(cloud: Cloud, log: Logger, signal: AbortSignal): Promise<void> {
+  try {
+    for (const action of await cloud.findDeniedActions(signal)) {
+      log.error("the credential lacks a permission", { action, remedy: "grant what config/ram-policy.json lists" });
+    }
+  } catch (error) {
+    if (!signal.aborted) log.warn("the permissions of the credential could not be checked", { error });
+  }
 }
 
 /** Runs `work` unless it runs already. Its failure is the next regular renewal's to report. */

@@ -310,11 +310,15 @@ describe("a wrong access key", () => {
       });
 
       await sandbox.replicas[0]!.process.stop();
+      // Nothing needs it yet; it is named all the same.
+      sandbox.cloud.setMissingActions(landscape.account.accessKeyId, ["ecs:DetachNetworkInterface"]);
       await sandbox.restart(0, { credential: {} });
       await Promise.all([
         kube.untilPlaneSays("locked", "VSwitchesFound", recoveryMs),
         kube.untilRunning(namespace, "locked", { limitMs: recoveryMs }),
       ]);
+      const lacking = world.logs.filter(({ message }) => message === "the credential lacks a permission");
+      expect(lacking.map(({ action }) => action)).toEqual(["ecs:DetachNetworkInterface"]);
     } finally {
       await world.stop();
     }

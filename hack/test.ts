@@ -67,16 +67,23 @@ const lint: readonly Stage[] = [
   { name: "generated types of the CRDs", command: ["hack/generate-crd-types.ts", "--check"] },
   { name: "generated docs/errors.md", command: ["hack/generate-errors-doc.ts", "--check"] },
   { name: "generated schema and table of the configuration", command: ["hack/generate-config-schema.ts", "--check"] },
+  { name: "generated manifests of the chart", command: ["hack/render-config.ts", "--check"] },
   { name: "dead code (knip)", command: ["node_modules/knip/bin/knip.js", "--no-progress"] },
 ];
 
 const ignoring = (...folders: readonly string[]): readonly string[] =>
   ["/node_modules/", ...folders].flatMap((folder) => ["--testPathIgnorePatterns", folder]);
-const unit = jestStage("unit tests", "unit", ignoring("<rootDir>/e2e/", "<rootDir>/test/contract/"));
+const unit = jestStage(
+  "unit tests",
+  "unit",
+  ignoring("<rootDir>/e2e/", "<rootDir>/test/contract/", "<rootDir>/test/image/"),
+);
 
 /** Suites on an API server, which measure time or own processes: one after the other. */
 function clusterStage(name: string, folder: string, api: Api): Stage {
-  const filter = ["--runInBand", "--testPathPatterns", `^${root}/${folder}/`];
+  // What only a real API server can do is tried on it alone.
+  const onlyReal = api === "real" ? [] : ignoring("<rootDir>/e2e/real/");
+  const filter = ["--runInBand", "--testPathPatterns", `^${root}/${folder}/`, ...onlyReal];
   const id = `${folder.replace("/", "-")}-${api}`;
   return {
     ...jestStage(`${name}, ${api === "real" ? "real API server" : "sandbox"}`, id, filter),
@@ -208,6 +215,7 @@ const [ofLint, ofUnit] = await Promise.all([
 const ofCluster = await runAll([
   ...(isWanted("contract") ? apis.map((api) => clusterStage("contract", "test/contract", api)) : []),
   ...(isWanted("e2e") ? apis.map((api) => clusterStage("end-to-end tests", "e2e", api)) : []),
+  ...(isWanted("image") && apis.includes("real") ? [clusterStage("the image", "test/image", "real")] : []),
 ]);
 const outcomes = [...ofLint, ...ofUnit, ...ofCluster];
 const total = sumOf(outcomes);

@@ -1,13 +1,13 @@
 import type { Eni } from "../../domain/eni/eni.ts";
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
-import { finalizers } from "../../crds/v1beta1/names.ts";
+import { annotations, finalizers } from "../../crds/v1beta1/names.ts";
 
 /** Everything that decides what happens next to one cloud interface. */
 export interface NetworkInterfaceState {
   readonly eniId: string;
   /**
    * What the record asks for. Source: `.status.phase` and `.metadata.deletionTimestamp`.
-   * `none`: nothing to do (phases empty, Bind, Unbind).
+   * `none`: nothing to do (phases empty, Bind, Unbind), or nothing that could be done here (Lingjun's own APIs).
    */
   readonly goal: "attached" | "detached" | "gone" | "none";
   /** Never attach, detach or delete. Source: `.spec.managePolicy.unManaged`. */
@@ -77,7 +77,7 @@ export function toState(record: NetworkInterface, ledger: LedgerEntry, nowMs: nu
   const { status } = record;
   return {
     eniId: record.metadata.name,
-    goal: goalOf(record),
+    goal: isServedByEcs(record) ? goalOf(record) : "none",
     isUnmanaged: record.spec?.managePolicy?.unManaged === true,
     hasFinalizer: record.metadata.finalizers?.includes(finalizers.networkInterface) ?? false,
     instanceId: status?.instanceID ?? "",
@@ -101,4 +101,12 @@ function goalOf(record: NetworkInterface): NetworkInterfaceState["goal"] {
     default:
       return "none";
   }
+}
+
+/** What ECS does not know is not gone: a record of another API is kept as it is, for a program that speaks that API. */
+function isServedByEcs({ metadata, spec }: NetworkInterface): boolean {
+  if (spec?.managePolicy?.unManaged === true) return true;
+  const enoApi = metadata.annotations?.[annotations.enoApi] ?? "";
+  if (enoApi === "ecs" || enoApi === "ecs-hdeni") return true;
+  return enoApi !== "hdeni" && !/^(leni|hdeni)-/.test(metadata.name);
 }

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs} BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot}
+export BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot}
 base=localhost/node:24-bookworm-slim
 version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json)
 node_version=$(sed -n 's/^    "node": "\(.*\)",$/\1/p' package.json)
@@ -59,6 +59,9 @@ done
 secrets=(--secret "id=npmrc,src=$npmrc")
 if [[ -n ${authorities:-} ]]; then secrets+=(--secret "id=npm-ca,src=$authorities"); fi
 
+# The one before loses its name to this one, and nobody would find it again.
+before=$(buildah images --quiet --no-trunc "$image" 2>/dev/null || true)
 buildah bud --quiet --build-arg BASE="$base" "${secrets[@]}" --network host --tag "$image" . >/dev/null
+if [[ -n $before ]]; then buildah rmi "$before" >/dev/null 2>&1 || true; fi
 if [[ $# -gt 0 ]]; then buildah push --quiet "$image" "oci-archive:$1:$image"; fi
 echo "$image"

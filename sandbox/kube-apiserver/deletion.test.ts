@@ -214,6 +214,20 @@ describe("custom resources", () => {
     });
   });
 
+  it("are read with defaults that came after them, and not written for it", async () => {
+    const { body } = await client.eventually(
+      `${crds}/things.example.com`,
+      (answer) => answer.body["status"] !== undefined,
+    );
+    await client.post(things, aThing("a"));
+    const text = JSON.stringify(body).replace('"minimum":1}', '"minimum":1},"later":{"type":"string","default":"yes"}');
+    await client.put(`${crds}/things.example.com`, JSON.parse(text));
+    const before = client.server.stats().revision;
+    expect((await client.get(`${things}/a`)).body["spec"]).toEqual({ size: 1, color: "Red", later: "yes" });
+    expect((await client.get(things)).body.items).toMatchObject([{ spec: { later: "yes" } }]);
+    expect(client.server.writesSince(before)).toBe(0);
+  });
+
   it("take no strategic merge", async () => {
     await client.post(things, aThing("a"));
     expect((await client.send("PATCH", `${things}/a`, {}, "application/strategic-merge-patch+json")).status).toBe(415);

@@ -1,6 +1,7 @@
 import {
   isObject,
   jsonEquals,
+  stringAt,
   type JsonObject,
   type KubeJson,
   type KubeMeta,
@@ -8,7 +9,7 @@ import {
   without,
 } from "./kube-json.ts";
 import { apiVersionOf, type ResourceKind } from "./kinds.ts";
-import { badRequest, conflict } from "./status.ts";
+import { badRequest, conflict, invalid, type ApiError } from "./status.ts";
 
 /** RFC 3339 with seconds, as Kubernetes writes times. */
 export function toTimestamp(nowMs: number): string {
@@ -36,15 +37,28 @@ export function toGeneratedName(prefix: string, random: () => number): string {
 /** Checks and fills in apiVersion and kind of a body. @throws ApiError 400 */
 export function withIdentity(kind: ResourceKind, body: unknown): KubeJson {
   if (!isObject(body)) throw badRequest("the body of the request is not a JSON object");
-  const expected = apiVersionOf(kind);
-  const { apiVersion, kind: name, metadata } = body;
-  if (apiVersion !== undefined && apiVersion !== expected) throw badRequest(wrongVersion(kind, body));
-  if (name !== undefined && name !== kind.kind) {
-    throw badRequest(`${textOf(name)} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
-  }
+  requireIdentity(kind, body);
+  const { metadata } = body;
   if (metadata !== undefined && metadata !== null && !isObject(metadata))
     throw badRequest("metadata must be an object");
-  return { ...body, apiVersion: expected, kind: kind.kind, metadata: withoutNulls(isObject(metadata) ? metadata : {}) };
+  const given = withoutNulls(isObject(metadata) ? metadata : {});
+  return { ...body, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: given };
+}
+
+/** @throws ApiError 400, or 422 for another kind of custom resource */
+function requireIdentity(kind: ResourceKind, body: JsonObject): void {
+  const { apiVersion, kind: name, metadata } = body;
+  if (apiVersion !== undefined && apiVersion !== apiVersionOf(kind)) throw badRequest(wrongVersion(kind, body));
+  if (name === undefined || name === kind.kind) return;
+  if (kind.isCustom) throw wrongKind(kind, name, metadata);
+  throw badRequest(`${textOf(name)} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
+}
+
+/** What custom resources are asked for is known from their definition, so another kind is a fault of the field. */
+function wrongKind(kind: ResourceKind, name: unknown, metadata: unknown): ApiError {
+  const message = `Invalid value: ${JSON.stringify(name)}: must be ${kind.kind}`;
+  const cause = { field: "kind", type: "FieldValueInvalid", message };
+  return invalid({ ...kind, kind: textOf(name) }, stringAt(metadata, ["name"]), [cause]);
 }
 
 function wrongVersion(kind: ResourceKind, { apiVersion, kind: name = kind.kind }: JsonObject): string {

@@ -70,6 +70,27 @@ describe("list", () => {
     });
   });
 
+  it("goes on at the newest version, after the last object, with the token that comes with a 410", async () => {
+    const first = await client.get(`${pods}?limit=1`);
+    const old = (first.body.metadata as { continue: string }).continue;
+    client.server.compact();
+    await client.post(pods, aPod("aa"));
+    const refused = await client.get(`${pods}?limit=5&continue=${old}`);
+    expect(refused.body).toMatchObject({ code: 410, reason: "Expired" });
+    const fresh = (refused.body.metadata as { continue: string }).continue;
+    expect(namesOf(await client.get(`${pods}?limit=5&continue=${fresh}`))).toEqual(["aa", "b", "c"]);
+  });
+
+  it("has items that say what they are only for custom resources", async () => {
+    await client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", aCrd());
+    const things = "/apis/example.com/v1/namespaces/default/things";
+    await client.post(things, aThing("a"));
+    expect((await client.get(things)).body.items).toMatchObject([{ kind: "Thing", apiVersion: "example.com/v1" }]);
+    const [pod] = (await client.get(pods)).body.items ?? [];
+    expect(pod).not.toHaveProperty("kind");
+    expect((await client.get(`${pods}/a`)).body.kind).toBe("Pod");
+  });
+
   it("selects custom resources by their selectable fields", async () => {
     await client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", aCrd());
     const things = "/apis/example.com/v1/namespaces/default/things";

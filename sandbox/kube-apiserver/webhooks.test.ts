@@ -98,6 +98,18 @@ describe("admission webhooks over HTTPS", () => {
     ]);
   });
 
+  it("give the client nothing of what they add, on creation and on update", async () => {
+    await register("mutating");
+    const patch = patchOf([{ op: "add", path: "/metadata/annotations", value: { a: "1" } }]);
+    decide = () => ({ response: { allowed: true, patch, patchType: "JSONPatch" } });
+    const created = await client.post(maps, aConfigMap("a", { data: { x: "1" } }));
+    expect(created.body.metadata?.annotations).toEqual({ a: "1" });
+    const { body } = await client.merge(`${maps}/a`, { data: { y: "1" } });
+    expect(body.metadata?.managedFields).toMatchObject([
+      { manager: "test", fieldsV1: { "f:data": { ".": {}, "f:x": {}, "f:y": {} } } },
+    ]);
+  });
+
   it.each([
     {
       name: "message and code",

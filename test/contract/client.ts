@@ -113,6 +113,16 @@ export class Client {
     return answer.body;
   }
 
+  /**
+   * Creates a custom resource by server-side apply, because a kube-apiserver holds a POST back for 2 s while the definition
+   * is new. @throws Error when that fails
+   */
+  async createByApply(path: string, body: KubeJson): Promise<KubeJson> {
+    const answer = await this.apply(`${path}/${body.metadata?.name ?? ""}`, "tests", body);
+    if (answer.status !== 201) throw new Error(`PATCH ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
   /** A new namespace, so that no test sees another's objects. Returns its path. */
   async namespace(
     labels: Readonly<Record<string, string>> = {},

@@ -49,7 +49,7 @@ describeApi("custom resources", (api) => {
     it("when they are read, if the schema got them later", async () => {
       const later = await makeThings(client);
       const laterPath = later.pathIn((await client.namespace()).name);
-      await client.create(laterPath, later.make("a"));
+      await client.createByApply(laterPath, later.make("a"));
       const { body } = await client.get(`${crdsPath}/${later.crdName}`);
       await client.put(`${crdsPath}/${later.crdName}`, withProperty(body, "later", { type: "string", default: "yes" }));
       const read = await client.eventually(`${laterPath}/a`, (answer) => {
@@ -247,6 +247,19 @@ describeApi("custom resources", (api) => {
       expect(body.message).toMatch(/ is invalid: \[.*, .*\]$/);
     });
 
+    it("are refused for another kind or version", async () => {
+      const kind = await client.post(path, { ...things.make("a"), kind: "Other" });
+      expect(kind.body).toMatchObject({ code: 422, reason: "Invalid", details: { causes: [{ field: "kind" }] } });
+      expect(kind.body.message).toBe(
+        `Other.${things.group} "a" is invalid: kind: Invalid value: "Other": must be Thing`,
+      );
+      const version = await client.post(path, { ...things.make("a"), apiVersion: `${things.group}/v9` });
+      expect(version.body).toMatchObject({
+        code: 400,
+        message: `the API version in the data (${things.group}/v9) does not match the expected API version (${things.apiVersion})`,
+      });
+    });
+
     it("are refused for a name that is none", async () => {
       const { body } = await client.post(path, things.make("A_b"));
       expect(body).toMatchObject({
@@ -258,13 +271,14 @@ describeApi("custom resources", (api) => {
     it("stay readable and deletable when the schema becomes stricter, and keep old faults", async () => {
       const later = await makeThings(client);
       const laterPath = later.pathIn((await client.namespace()).name);
-      await client.create(laterPath, later.make("a", { spec: { size: 1, code: "abcde" } }));
+      await client.createByApply(laterPath, later.make("a", { spec: { size: 1, code: "abcde" } }));
       const { body } = await client.get(`${crdsPath}/${later.crdName}`);
       await client.put(`${crdsPath}/${later.crdName}`, withProperty(body, "code", { type: "string", maxLength: 2 }));
-      await client.eventually(laterPath, () => true);
-      let refused = await client.post(`${laterPath}?dryRun=All`, later.make("b", { spec: { size: 1, code: "abc" } }));
-      while (refused.status === 201)
-        refused = await client.post(`${laterPath}?dryRun=All`, later.make("b", { spec: { size: 1, code: "abc" } }));
+      const strict = later.make("b", { spec: { size: 1, code: "abc" } });
+      const tryIt = () => client.apply(`${laterPath}/b`, "tests", strict, "&dryRun=All");
+      let refused = await tryIt();
+      const endMs = Date.now() + 10_000;
+      while (refused.status === 201 && Date.now() < endMs) refused = await tryIt();
       expect(refused.status).toBe(422);
       expect((await client.get(`${laterPath}/a`)).body.spec).toMatchObject({ code: "abcde" });
       expect((await client.merge(`${laterPath}/a`, { spec: { size: 2 } })).status).toBe(200);

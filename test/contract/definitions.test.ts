@@ -87,7 +87,7 @@ describeApi("custom resource definitions", (api) => {
         versions.push({ ...versions[0], name: "v2", storage: false });
       });
       const { name } = await client.namespace();
-      await client.create(two.pathIn(name), two.make("a"));
+      await client.createByApply(two.pathIn(name), two.make("a"));
       const second = `/apis/${two.group}/v2/namespaces/${name}/things`;
       const { body } = await client.eventually(`${second}/a`, ({ status }) => status === 200);
       expect(body).toMatchObject({ apiVersion: `${two.group}/v2`, kind: "Thing", spec: { size: 1 } });
@@ -122,7 +122,7 @@ describeApi("custom resource definitions", (api) => {
     it("give a PodNetworking its defaults", async () => {
       const name = uniqueName("pn");
       const body = { apiVersion, kind: "PodNetworking", metadata: { name }, spec: { vSwitchOptions: ["vsw-1"] } };
-      const created = await client.create(`${root}/podnetworkings`, body);
+      const created = await client.createByApply(`${root}/podnetworkings`, body);
       expect(created["spec"]).toMatchObject({ eniOptions: { eniType: "Default" }, vSwitchOptions: ["vsw-1"] });
     });
 

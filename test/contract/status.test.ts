@@ -138,7 +138,7 @@ describeApi("status", (api) => {
         delete version?.subresources;
       });
       const path = plain.pathIn(namespace.name);
-      const created = await client.create(path, plain.make("a", { status: { phase: "Ready" } }));
+      const created = await client.createByApply(path, plain.make("a", { status: { phase: "Ready" } }));
       expect(created["status"]).toEqual({ phase: "Ready" });
       const changed = await client.merge(`${path}/a`, { status: { phase: "Gone" } });
       expect(changed.body).toMatchObject({ status: { phase: "Gone" }, metadata: { generation: 2 } });

@@ -353,7 +353,7 @@ describeApi("tables", (api) => {
         const [version] = (crd["spec"] as { versions: { additionalPrinterColumns?: object }[] }).versions;
         delete version?.additionalPrinterColumns;
       });
-      await client.create(plain.pathIn(namespace.name), plain.make("a"));
+      await client.createByApply(plain.pathIn(namespace.name), plain.make("a"));
       const found = await table(plain.pathIn(namespace.name));
       expect(columns(found)).toBe("Name | Age");
       expect(cells(found)).toEqual(["a", young]);
@@ -376,7 +376,7 @@ describeApi("tables", (api) => {
       const name = uniqueName("pn");
       const path = await installOwnCrd(client, "podnetworkings");
       const spec = { allocationType: { type: "Fixed", releaseStrategy: "TTL" }, vSwitchOptions: ["v-1", "v-2"] };
-      await client.create(path, {
+      await client.createByApply(path, {
         apiVersion: "network.alibabacloud.com/v1beta1",
         kind: "PodNetworking",
         metadata: { name },

@@ -226,7 +226,7 @@ function toTokens(users: NonNullable<ControlPlaneOptions["users"]>): string {
 }
 
 /** Ports that are free now; all are held until all are known, so they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
+export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer().listen(0, "127.0.0.1");

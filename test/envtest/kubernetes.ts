@@ -1,20 +1,30 @@
 /** A real API server, scheduler and controller manager for a sandbox, instead of its own. */
+import { writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Kubernetes, StartKubernetes } from "../../cmd/sandbox-world.ts";
 import type { Transport } from "../../runtime/transport.ts";
+import { apply } from "../../sandbox/apply.ts";
+import { roleManifests } from "../installation/roles.ts";
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from "./control-plane.ts";
 
 export interface RealKubernetes extends Kubernetes {
   readonly controlPlane: ControlPlane;
 }
 
+/** A token for the service account of `config/rbac`, with the groups that the API server gives to service accounts. */
+const accountToken = "controlplane-token";
+const account = {
+  name: "system:serviceaccount:kube-system:terway-controlplane",
+  groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system"],
+};
+
 /** Name and namespace of the Service that the webhook configurations of a sandbox name. */
 const service = { name: "terway-controlplane", namespace: "kube-system" } as const;
 
 /** For `SandboxOptions.kubernetes`. `onStarted` gets the processes, for suites that end some of them. */
 export function realKubernetes(
-  options: Omit<ControlPlaneOptions, "directory"> & {
+  options: Omit<ControlPlaneOptions, "directory" | "users"> & {
     readonly onStarted?: (controlPlane: ControlPlane) => void;
   } = {},
 ): StartKubernetes {
@@ -22,14 +32,20 @@ export function realKubernetes(
     const controlPlane = await startControlPlane({
       controllers: true,
       ...options,
+      users: { [accountToken]: account },
       directory: join(directory, "control-plane"),
     });
+    const replicaKubeconfigPath = join(directory, "controlplane-kubeconfig");
+    writeFileSync(replicaKubeconfigPath, controlPlane.kubeconfigOf(accountToken), { mode: 0o600 });
     options.onStarted?.(controlPlane);
     const relay = await startRelay(webhookUrl);
     await createService(controlPlane.transport);
+    // With no more rights than an installation gives it.
+    for (const manifest of roleManifests()) await apply(controlPlane.transport, manifest);
     return {
       transport: controlPlane.transport,
       kubeconfigPath: controlPlane.kubeconfigPath,
+      replicaKubeconfigPath,
       webhookPort: relay.port,
       hasControllers: options.controllers ?? true,
       async stop() {

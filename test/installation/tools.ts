@@ -6,12 +6,15 @@ import { join } from "node:path";
 import { locate } from "../envtest/binaries.ts";
 import { parseManifests, root, type Manifest } from "./manifests.ts";
 
-/** `go build -C hack/helm -o ~/.cache/terway-controlplane/helm/ tool` puts it there; HELM names another one. */
-function helmPath(): string | undefined {
+/** Where `npm run envtest` puts helm. */
+export function helmFolder(): string {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  return [process.env["HELM"], join(cache, "terway-controlplane", "helm", "helm")].find(
-    (path) => path !== undefined && existsSync(path),
-  );
+  return join(cache, "terway-controlplane", "helm");
+}
+
+/** HELM names another one. */
+function helmPath(): string | undefined {
+  return [process.env["HELM"], join(helmFolder(), "helm")].find((path) => path !== undefined && existsSync(path));
 }
 
 function kubectlPath(): string | undefined {
@@ -22,7 +25,7 @@ function kubectlPath(): string | undefined {
 export function whyNoRendering(): string | undefined {
   if (kubectlPath() === undefined) return 'no kubectl: "npm run envtest" builds it (needs Go), or set KUBECTL';
   if (helmPath() === undefined) {
-    return "no helm: go build -C hack/helm -o ~/.cache/terway-controlplane/helm/ tool, or set HELM";
+    return 'no helm: "npm run envtest" builds it (needs Go), or set HELM';
   }
   return undefined;
 }
