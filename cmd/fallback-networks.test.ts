@@ -56,7 +56,11 @@ describe("the networks of a pod that admission did not see", () => {
   );
 
   it.each([
-    { name: "the plane does not exist", given: { plane: "lost", eniConfig }, says: "PodNetworking lost does not exist" },
+    {
+      name: "the plane does not exist",
+      given: { plane: "lost", eniConfig },
+      says: "PodNetworking lost does not exist",
+    },
     { name: "there is no eni-config", given: {}, says: "podNetworking is empty" },
   ])("cannot be told when $name, in words", async ({ given, says }) => {
     await expect(networksOf(given)).rejects.toMatchObject({

@@ -1,5 +1,6 @@
 /** Events of the controllers that give pods their interfaces: published reasons, actions and objects. */
 import { describe, expect, it } from "@jest/globals";
+import { TerminalError } from "../runtime/errors.ts";
 import { World, type Event } from "../test/fixtures/controlplane-world.ts";
 
 interface Row {
@@ -75,7 +76,36 @@ const rows: readonly Row[] = [
       "Warning AttachENIFailed AttachENI PodENI/Pod",
     ],
   },
+  {
+    name: "a detach that is refused",
+    story: async (world, until) => {
+      world.createPod("node-1", [fixed]);
+      await until(() => world.isBound());
+      world.events.length = 0;
+      world.cloud.detach = refuse;
+      world.deletePod();
+      await until(() => world.events.length > 0);
+    },
+    want: ["Warning DetachENIFailed DetachENI Pod/NetworkInterface"],
+  },
+  {
+    name: "a deletion that is refused",
+    story: async (world, until) => {
+      world.createPod("node-1", [{}]);
+      await until(() => world.isBound());
+      world.events.length = 0;
+      world.cloud.delete = refuse;
+      world.deletePod();
+      await until(() => world.events.length > 0);
+    },
+    want: ["Warning DeleteENIFailed DeleteENI Pod/NetworkInterface"],
+  },
 ];
+
+/** What a missing permission looks like. */
+function refuse(): never {
+  throw new TerminalError("AccessDenied", "the RAM action is not allowed");
+}
 
 function inWords({ type, reason, action, regarding, related }: Event): string {
   return `${type} ${reason} ${action} ${regarding.kind}/${related?.kind ?? ""}`;

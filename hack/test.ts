@@ -79,14 +79,20 @@ const unit = jestStage(
   ignoring("<rootDir>/e2e/", "<rootDir>/test/contract/", "<rootDir>/test/image/"),
 );
 
-/** Suites on an API server, which measure time or own processes: one after the other. */
+/**
+ * Suites on an API server, which start processes and measure time: two at once on the sandbox, where they mostly wait, and
+ * one after the other on a real one.
+ */
 function clusterStage(name: string, folder: string, api: Api): Stage {
   // What only a real API server can do is tried on it alone.
-  const onlyReal = api === "real" ? [] : ignoring("<rootDir>/e2e/real/");
-  const filter = ["--runInBand", "--testPathPatterns", `^${root}/${folder}/`, ...onlyReal];
+  const filter = api === "real" ? ["--runInBand"] : ["--maxWorkers=2", ...ignoring("<rootDir>/e2e/real/")];
   const id = `${folder.replace("/", "-")}-${api}`;
   return {
-    ...jestStage(`${name}, ${api === "real" ? "real API server" : "sandbox"}`, id, filter),
+    ...jestStage(`${name}, ${api === "real" ? "real API server" : "sandbox"}`, id, [
+      ...filter,
+      "--testPathPatterns",
+      `^${root}/${folder}/`,
+    ]),
     env: { TEST_API: api },
     skipped: api === "real" ? whyNoControlPlane() : undefined,
   };

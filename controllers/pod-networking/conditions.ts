@@ -7,7 +7,7 @@ export const ready = "Ready";
 export const reasons = {
   /** True: all vSwitches exist. */
   found: "VSwitchesFound",
-  /** The cloud does not know a vSwitch; looked up again every 30 s. */
+  /** The cloud does not know a vSwitch; looked up again every 20 s. */
   notFound: "VSwitchNotFound",
   /** A lookup failed for a reason that may pass; repeated by itself. */
   unavailable: "CloudAPIUnavailable",

@@ -76,7 +76,7 @@ describeReal("an API server that fails", () => {
         lives.push(live(name));
         lives.at(-1)?.catch(() => undefined); // Awaited below.
         // A watch that is open goes on; only one that is opened anew meets what was forgotten.
-        if (index % 6 === 5) for (const proxy of proxies) proxy.cutWatches();
+        if (index % 10 === 4) for (const proxy of proxies) proxy.cutWatches();
         await systemClock.sleep(660);
       }
       await Promise.all(lives);

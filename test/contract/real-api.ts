@@ -15,7 +15,8 @@ const controlPlane = await startControlPlane({
   directory,
 });
 writeFileSync(join(directory, "endpoint.json"), JSON.stringify({ url: controlPlane.url, caPem: controlPlane.caPem }));
-process.stdout.write("ready\n");
+// Whoever started it may have ended since, and the pipe with it.
+process.stdout.on("error", () => undefined).write("ready\n");
 await ended;
 await controlPlane.stop();
 rmSync(directory, { recursive: true, force: true });
