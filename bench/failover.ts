@@ -119,14 +119,7 @@ async function measure(sandbox: Sandbox, options: Options, watch: BindWatch): Pr
   await applyPlanes(sandbox.transport);
   const stories = (): readonly PodStory[] => storiesIn(watch, burstNamespace);
   const traffic = startTraffic(sandbox, stories);
-  const failovers: Failover[] = [];
-  await until(() => stories().some(({ boundAtMs }) => boundAtMs !== undefined), patienceMs);
-  for (let kill = 1; kill <= options.kills; kill++) {
-    await systemClock.sleep(calmMs[0] + Math.random() * (calmMs[1] - calmMs[0]));
-    const failover = await failOver(sandbox, stories, options.graceful === true ? "SIGTERM" : "SIGKILL");
-    failovers.push(failover);
-    process.stderr.write(`${kill}: leader ${failover.leaderSeconds} s, bind ${failover.bindSeconds} s\n`);
-  }
+  const failovers = await Promise.race([traffic.failed, failOverOften(sandbox, options, stories)]);
   const { pods, admissionsFailed } = await traffic.stop();
   const boundCount = (): number => stories().filter(({ boundAtMs }) => boundAtMs !== undefined).length;
   await until(() => boundCount() >= pods, patienceMs);
@@ -145,6 +138,22 @@ async function measure(sandbox: Sandbox, options: Options, watch: BindWatch): Pr
     refusals: throttledIn(sandbox.cloud.report()),
     admissionsFailed,
   };
+}
+
+async function failOverOften(
+  sandbox: Sandbox,
+  { kills, graceful }: Options,
+  stories: () => readonly PodStory[],
+): Promise<readonly Failover[]> {
+  const failovers: Failover[] = [];
+  await until(() => stories().some(({ boundAtMs }) => boundAtMs !== undefined), patienceMs);
+  for (let kill = 1; kill <= kills; kill++) {
+    await systemClock.sleep(calmMs[0] + Math.random() * (calmMs[1] - calmMs[0]));
+    const failover = await failOver(sandbox, stories, graceful === true ? "SIGTERM" : "SIGKILL");
+    failovers.push(failover);
+    process.stderr.write(`${kill}: leader ${failover.leaderSeconds} s, bind ${failover.bindSeconds} s\n`);
+  }
+  return failovers;
 }
 
 interface Failover {
@@ -180,6 +189,8 @@ async function failOver(
 }
 
 interface Traffic {
+  /** Rejects when a pod could not be created or deleted. */
+  readonly failed: Promise<never>;
   stop(): Promise<Pick<Result, "pods" | "admissionsFailed">>;
 }
 
@@ -218,7 +229,9 @@ function startTraffic(sandbox: Sandbox, stories: () => readonly PodStory[]): Tra
     }
   };
   const working = Promise.all([create(), removeOld()]);
+  const failed = new Promise<never>((_, reject) => void working.catch(reject));
   return {
+    failed,
     async stop() {
       stopped.abort();
       await working;

@@ -212,6 +212,31 @@ describe("LeaderElector", () => {
     expect(elector.isLeader()).toBe(true);
   });
 
+  it.each([{ takesMs: 1_000 }, { takesMs: 1_500 }, { takesMs: 1_990 }])(
+    "keeps the lease that it acquired while every write takes $takesMs ms of the 2 s that it may",
+    async ({ takesMs }) => {
+      const store = new LeaseStore();
+      const slowly = async (write: () => Promise<Lease>): Promise<Lease> => {
+        await systemClock.sleep(takesMs);
+        return write();
+      };
+      const leases: LeasePort = {
+        get: () => store.get(),
+        create: (lease) => slowly(() => store.create(lease)),
+        update: (lease) => slowly(() => store.update(lease)),
+      };
+      const { elector, events } = aCandidate(store, "a", {
+        leases,
+        leaseDurationMs: 6_000,
+        renewDeadlineMs: 4_000,
+        retryPeriodMs: 1_000,
+      });
+      await timers.tickAsync(60_000);
+      expect(elector.isLeader()).toBe(true);
+      expect(events).toEqual(["acquired"]);
+    },
+  );
+
   it("knows after a pause that it may have been replaced, before any timer has run", async () => {
     const store = new LeaseStore();
     let pausedMs = 0;

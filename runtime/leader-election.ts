@@ -72,6 +72,8 @@ export class LeaderElector implements Fence {
   #previous: PreviousLease | undefined;
   /** Monotonic time at which the last successful renewal was sent: nobody can take over earlier than a lease after it. */
   #renewedAt = 0;
+  /** Monotonic time at which the last attempt began. */
+  #attemptedAt = 0;
   /** Attempts run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   readonly #leading: Promise<void>;
@@ -152,9 +154,13 @@ export class LeaderElector implements Fence {
   /** Milliseconds to the next attempt. Spread while waiting, so that candidates do not collide; never past an expiry. */
   #pauseMs(): number {
     if (this.#state === "leading") {
-      // In time for the verdict at the deadline, even when the retry period does not divide it.
-      const untilDeadline = this.#renewedAt + this.#renewDeadlineMs - this.#options.clock.monotonic();
-      return Math.max(0, Math.min(this.#retryPeriodMs, untilDeadline));
+      // From start to start: whose claim was answered within the limit of an attempt can renew with answers as slow.
+      const next = Math.min(
+        this.#attemptedAt + this.#retryPeriodMs,
+        // In time for the verdict at the deadline, even when the retry period does not divide it.
+        this.#renewedAt + this.#renewDeadlineMs,
+      );
+      return Math.max(0, next - this.#options.clock.monotonic());
     }
     const pause = this.#retryPeriodMs * (1 + 0.2 * this.#options.random());
     if (!this.#observed || isFree(this.#observed)) return pause;
@@ -172,6 +178,7 @@ export class LeaderElector implements Fence {
   async #attempt(signal: AbortSignal): Promise<boolean> {
     const { clock, log } = this.#options;
     if (signal.aborted || this.#isOver()) return false;
+    this.#attemptedAt = clock.monotonic();
     const limitMs = Math.max(1, Math.min(this.#renewDeadlineMs / 2, this.#msToDeadline()));
     try {
       const timedOut = () => new TransientError("Timeout", "the lease request got no answer in time");

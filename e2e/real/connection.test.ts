@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, expect, it } from "@jest/globals";
 import { systemClock } from "../../runtime/clock.ts";
 import type { ProxyFaults, RecordedCall } from "../../test/fixtures/recording-proxy.ts";
 import { concurrentScenarios } from "../scenarios.ts";
@@ -49,10 +49,10 @@ describeReal("a bad connection to the API server", () => {
     expect(everMade(world)).toHaveLength(before + names.length);
   }, 100_000);
 
-  it("lease writes take 1.5 s, which the deadline allows: the leader stays", async () => {
+  it("lease writes take 1 s, half of what an attempt may: the leader stays", async () => {
     const { world } = replicas;
     const leader = await replicas.leader();
-    setFaults({ delayMs: (call) => (isWrite(call) && isLease(call) ? 1_500 : 0) });
+    setFaults({ delayMs: (call) => (isWrite(call) && isLease(call) ? 1_000 : 0) });
     const names = podNames("late-lease", 20);
     await replicas.create(namespace, names);
     await untilAllRun(names, 20_000);
@@ -67,13 +67,16 @@ describeReal("a bad connection to the API server", () => {
     const { world, proxies } = replicas;
     const leader = await replicas.leader();
     const before = everMade(world).length;
+    const lossesBefore = replicas.losses.length;
     const names = podNames("handed-over", 10);
     proxies[leader]!.setFaults({ delayMs: (call) => (isWrite(call) ? 5_000 : 0) });
     await replicas.create(namespace, names);
     await untilAllRun(names, 40_000);
     expect(await replicas.leader()).toBe(1 - leader);
     const { name } = world.sandbox.replicas[leader]!.process;
-    expect(replicas.losses).toEqual([{ name, ending: { code: 1 }, lostLeaseWhy: "no renewal succeeded in time" }]);
+    expect(replicas.losses.slice(lossesBefore)).toEqual([
+      { name, ending: { code: 1 }, lostLeaseWhy: "no renewal succeeded in time" },
+    ]);
     expect(await faultsOf(world, namespace)).toEqual([]);
     await world.sandbox.ready(30_000);
     await replicas.untilNothingIsLeft(namespace);
@@ -87,7 +90,7 @@ describeReal("a bad connection to the API server", () => {
     let cuts = 0;
     setFaults({
       onWatchLine: (call) => {
-        if (!isOfPods(call) || cuts >= 12) return "pass";
+        if (!isOfPods(call) || cuts >= 8) return "pass";
         lines += 1;
         if (lines % 5 !== 0) return "pass";
         cuts += 1;
@@ -99,7 +102,7 @@ describeReal("a bad connection to the API server", () => {
     await untilAllRun(names, 50_000);
     await replicas.untilNothingIsLeft(namespace, 50_000);
     setFaults({});
-    expect(cuts).toBe(12);
+    expect(cuts).toBe(8);
     expect(everMade(world)).toHaveLength(before + names.length);
   }, 110_000);
 
@@ -127,9 +130,9 @@ describeReal("a bad connection to the API server", () => {
     await replicas.create(namespace, ofFuture);
     await untilAllRun(ofFuture, 20_000);
     expect(await replicas.leader()).toBe(ahead);
-    const { identity, timestamp } = world.logs.findLast(({ message }) => message === "leader lease acquired")!;
+    const { identity, time } = world.logs.findLast(({ message }) => message === "leader lease acquired")!;
     expect(String(identity)).toContain(sandbox.replicas[ahead]!.process.name);
-    expect(Date.parse(String(timestamp)) - Date.now()).toBeGreaterThan(skewMs / 2);
+    expect(Date.parse(String(time)) - Date.now()).toBeGreaterThan(skewMs / 2);
 
     // Its renewals are in the future; that must not keep the other one from taking over.
     await sandbox.ready(30_000);

@@ -50,7 +50,7 @@ export interface Replicas {
   /** Number of the replica that holds the lease. */
   leader(): Promise<number>;
   /** Creates pods of the suite's plane; one that cannot be created now is tried again. */
-  create(namespace: string, names: readonly string[]): Promise<void>;
+  readonly create: (namespace: string, names: readonly string[]) => Promise<void>;
   /** Deletes the namespace's pods and waits until their records and interfaces are gone. */
   untilNothingIsLeft(namespace: string, limitMs?: number): Promise<void>;
   stop(): Promise<void>;
@@ -103,7 +103,7 @@ export async function startReplicas(options: ReplicasOptions): Promise<Replicas>
         const index = await leaderIndex(world.sandbox);
         return index >= 0 ? { index } : undefined;
       }).then(({ index }) => index),
-    async create(namespace, names) {
+    create: async (namespace, names) => {
       await Promise.all(names.map((name) => createPod(world, namespace, name)));
     },
     untilNothingIsLeft: (namespace, limitMs) => untilNothingIsLeft(world, namespace, limitMs),
@@ -173,10 +173,10 @@ function keepRunning(world: World): { readonly losses: readonly Loss[]; stop(): 
 
 function lostLeaseWhy({ logs }: World, name: string, sinceMs: number): string | undefined {
   const line = logs.findLast(
-    ({ message, identity, timestamp }) =>
+    ({ message, identity, time }) =>
       message === "leader lease lost" &&
       String(identity).startsWith(`${name}_`) &&
-      !(Date.parse(String(timestamp)) < sinceMs),
+      !(Date.parse(String(time)) < sinceMs),
   );
   return line === undefined ? undefined : String(line["why"]);
 }

@@ -46,18 +46,23 @@ buildah inspect --type image "$base" >/dev/null 2>&1 || make_base
 
 # What npm is configured to, in one file: it may come from several files and from the environment.
 npmrc=$scratch/npmrc
-cat "$(npm config get userconfig)" >"$npmrc" 2>/dev/null || true
+{ grep -vE '^cafile' "$(npm config get userconfig)" || true; } >"$npmrc" 2>/dev/null
 printf 'registry=%s\n' "$(npm config get registry)" >>"$npmrc"
-for key in proxy https-proxy noproxy cafile; do
+for key in proxy https-proxy noproxy; do
   value=$(npm config get "$key" 2>/dev/null || true)
-  case $key=$value in
-  *= | *=null | *=undefined) ;;
-  cafile=*) authorities=$value && echo "cafile=/run/secrets/npm-ca" >>"$npmrc" ;;
+  case $value in
+  "" | null | undefined) ;;
   *) echo "$key=$value" >>"$npmrc" ;;
   esac
 done
+# The authorities that this machine trusts: npm's own, those added to every Node, or the system's.
 secrets=(--secret "id=npmrc,src=$npmrc")
-if [[ -n ${authorities:-} ]]; then secrets+=(--secret "id=npm-ca,src=$authorities"); fi
+for authorities in "$(npm config get cafile 2>/dev/null || true)" "${NODE_EXTRA_CA_CERTS:-}" /etc/ssl/certs/ca-certificates.crt; do
+  if [[ -f $authorities ]]; then
+    secrets+=(--secret "id=npm-ca,src=$authorities")
+    break
+  fi
+done
 
 # The one before loses its name to this one, and nobody would find it again.
 before=$(buildah images --quiet --no-trunc "$image" 2>/dev/null || true)

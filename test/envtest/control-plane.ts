@@ -1,7 +1,7 @@
 /** A real Kubernetes control plane on loopback for one suite: etcd, kube-apiserver and, if wanted, the real controllers. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -133,17 +133,13 @@ function startControllers(
   programs.start("kube-scheduler", [...shared, ...unlimited, "--secure-port", String(schedulerPort)]);
 }
 
-/** The processes of one control plane. Nothing outlives the process that runs the tests, however it ends. */
+/** The processes of one control plane. */
 class Programs {
   readonly #directory: string;
   readonly #running = new Map<BinaryName, { readonly child: ChildProcess; readonly ended: Promise<void> }>();
-  readonly #atExit = (): void => {
-    for (const { child } of this.#running.values()) child.kill("SIGKILL");
-  };
 
   constructor(directory: string) {
     this.#directory = directory;
-    process.once("exit", this.#atExit);
   }
 
   /** @throws Error when it is not there: see `whyNoControlPlane` */
@@ -151,7 +147,8 @@ class Programs {
     const path = locate(name);
     if (path === undefined) throw new Error(`${name} was not found; "npm run envtest" builds it`);
     const log = createWriteStream(join(this.#directory, `${name}.log`), { flags: "a" });
-    const child = spawn(path, flags, { cwd: this.#directory, stdio: ["ignore", "pipe", "pipe"] });
+    const [command = path, ...args] = [...guard(), path, ...flags];
+    const child = spawn(command, args, { cwd: this.#directory, stdio: ["ignore", "pipe", "pipe"] });
     child.stdout.pipe(log);
     child.stderr.pipe(log);
     const ended = new Promise<void>((resolve) => {
@@ -175,7 +172,6 @@ class Programs {
   }
 
   async stop(): Promise<void> {
-    process.removeListener("exit", this.#atExit);
     // Top down, so that none of them fills its log with the absence of the next.
     for (const name of [...this.#running.keys()].reverse()) await this.kill(name);
   }
@@ -183,6 +179,12 @@ class Programs {
   logOf(name: BinaryName): string {
     return readFileSync(join(this.#directory, `${name}.log`), "utf8").slice(-2_000);
   }
+}
+
+/** On Linux the kernel ends the program with the process that started it, also when that one is killed. */
+function guard(): readonly string[] {
+  const setpriv = "/usr/bin/setpriv";
+  return existsSync(setpriv) ? [setpriv, "--pdeathsig", "KILL", "--"] : [];
 }
 
 async function untilReady(url: string, programs: Programs): Promise<void> {
