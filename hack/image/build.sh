@@ -5,14 +5,14 @@
 #   hack/image/build.sh [ARCHIVE]     builds localhost/terway-controlplane:VERSION; ARCHIVE also writes an OCI archive
 #
 # MIRROR is where Debian packages come from; the default is the machine's own. Packages of npm come from where npm is
-# configured to get them. The base is kept in buildah's storage: `buildah rmi localhost/node:24-bookworm-slim` makes it anew.
+# configured to get them. The base is kept in buildah's storage, one for each version of Node: `buildah rmi` of it makes it anew.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 export BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot}
-base=localhost/node:24-bookworm-slim
 version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json)
 node_version=$(sed -n 's/^    "node": "\(.*\)",$/\1/p' package.json)
+base=localhost/node:$node_version-bookworm-slim
 image=localhost/terway-controlplane:$version
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -67,7 +67,7 @@ suite(reason === undefined ? "the image" : `the image: ${reason}`, () => {
       return uid === runAsUser || (gid === runAsGroup && (mode & 0o020) !== 0) || (mode & 0o002) !== 0;
     });
     expect(changeable).toEqual([]);
-  });
+  }, 60_000);
 
   describe("as the Deployment starts it, with the rights of its service account on a real API server", () => {
     let world: World;
@@ -117,6 +117,7 @@ suite(reason === undefined ? "the image" : `the image: ${reason}`, () => {
         "/run/webhook-cert",
         "/tmp",
       ]);
+      expect(filesOf(volumeFolder(world.pod, "webhook-cert"))).toEqual(["ca.crt", "tls.crt", "tls.key"]);
       expect(filesOf(volumeFolder(world.pod, "tmp"))).toEqual([]);
       expect(container.output).not.toMatch(/EROFS|EACCES|EPERM/);
     });

@@ -73,7 +73,7 @@ describe("the configuration file", () => {
     expect(warnings).toEqual([]);
     expect(config).toMatchObject({
       leaderElection: true,
-      leaseDurationMs: 15_000,
+      leaseDurationMs: 6_000,
       controllerName: "terway-controlplane",
     });
     expect(credential.accessKey).toBe("");

@@ -12,9 +12,9 @@ app.kubernetes.io/name: terway-controlplane
   "controllerName" "terway-controlplane"
   "controllerNamespace" .Release.Namespace
   "leaderElection" true
-  "leaseDuration" "15s"
-  "renewDeadline" "10s"
-  "retryPeriod" "2s"
+  "leaseDuration" "6s"
+  "renewDeadline" "4s"
+  "retryPeriod" "1s"
   "healthzBindAddress" "0.0.0.0:8080"
   "metricsBindAddress" "0.0.0.0:8081"
   "webhookPort" 4443
