@@ -103,10 +103,15 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { directory, seed } = options;
   mkdirSync(directory, { recursive: true });
   const replicas: Replica[] = [];
+  /** Were ready since their start: a Service sends nobody to a replica that is not. */
+  const serving = new WeakSet<Replica>();
   const kubernetes = await (options.kubernetes ?? startSandboxKubernetes)({
     directory,
     seed,
-    webhookUrl: () => replicas.find(({ process }) => process.isRunning)?.webhookUrl,
+    webhookUrl: () => {
+      const running = replicas.filter(({ process }) => process.isRunning);
+      return (running.find((replica) => serving.has(replica)) ?? running[0])?.webhookUrl;
+    },
   });
   const { transport, kubeconfigPath } = kubernetes;
   const cloud = createCloud({
@@ -132,8 +137,16 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     kubeconfigPath: kubernetes.replicaKubeconfigPath ?? kubeconfigPath,
     cloudEndpoint: cloudListening.endpoint,
   };
-  const start = async (index: number, changes: Pick<SandboxOptions, "credential"> = {}): Promise<Replica> =>
-    startReplica(index, { ...options, ...changes }, (await options.between?.(index, access)) ?? access);
+  const start = async (index: number, changes: Pick<SandboxOptions, "credential"> = {}): Promise<Replica> => {
+    const ownAccess = (await options.between?.(index, access)) ?? access;
+    const replica = await startReplica(index, { ...options, ...changes }, ownAccess);
+    // One that never is has its own way to say so.
+    void untilReady([replica], Infinity).then(
+      () => serving.add(replica),
+      () => undefined,
+    );
+    return replica;
+  };
   await cluster.ready();
   for (let index = 0; index < options.replicas; index++) replicas.push(await start(index));
   return {

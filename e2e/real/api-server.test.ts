@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../../runtime/clock.ts";
 import { eventually } from "../world.ts";
-import { describeReal, everMade, faultsOf, startReplicas, type Replicas } from "./replicas.ts";
+import { describeReal, madeCount, faultsOf, startReplicas, type Replicas } from "./replicas.ts";
 
 /** So slow that the faults meet interfaces at every step. */
 const slowCloud = {
@@ -31,9 +31,9 @@ describeReal("an API server that fails", () => {
       const bursts = [podNames("one", 20), podNames("two", 20)];
       const creations: Promise<void>[] = [];
       for (const names of bursts) {
-        const before = everMade(world).length;
+        const before = madeCount(world);
         creations.push(replicas.create(namespace, names));
-        await eventually("some of them are being given interfaces", () => everMade(world).length >= before + 5);
+        await eventually("some of them are being given interfaces", () => madeCount(world) >= before + 5);
         await controlPlane.killApiServer();
         await controlPlane.startApiServer();
       }
@@ -41,7 +41,7 @@ describeReal("an API server that fails", () => {
       await Promise.all(bursts.flat().map((name) => kube.untilRunning(namespace, name, { limitMs: 50_000 })));
 
       expect(await faultsOf(world, namespace)).toEqual([]);
-      expect(everMade(world)).toHaveLength(40);
+      expect(madeCount(world)).toBe(40);
       expect(sandbox.replicas[await replicas.leader()]?.process.isRunning).toBe(true);
       // A leader that cannot renew must end, and ends for nothing else.
       expect(replicas.losses.filter(({ lostLeaseWhy }) => lostLeaseWhy !== "no renewal succeeded in time")).toEqual([]);
@@ -49,7 +49,7 @@ describeReal("an API server that fails", () => {
       await sandbox.ready(30_000);
 
       await replicas.untilNothingIsLeft(namespace);
-      expect(everMade(world)).toHaveLength(40);
+      expect(madeCount(world)).toBe(40);
     }, 110_000);
   });
 
@@ -82,7 +82,7 @@ describeReal("an API server that fails", () => {
       await Promise.all(lives);
       await replicas.untilNothingIsLeft(namespace);
 
-      expect(everMade(world)).toHaveLength(30);
+      expect(madeCount(world)).toBe(30);
       expect(replicas.losses).toEqual([]);
       const refused = world.logs.filter(({ failure }) => /\b410\b/.test(String(failure)));
       expect(refused.length).toBeGreaterThanOrEqual(10);

@@ -4,7 +4,7 @@ import type { ProxyFaults, RecordedCall } from "../../test/fixtures/recording-pr
 import { concurrentScenarios } from "../scenarios.ts";
 import { aPod } from "../manifests.ts";
 import { eventually } from "../world.ts";
-import { describeReal, everMade, faultsOf, startReplicas, type Replicas } from "./replicas.ts";
+import { describeReal, madeCount, faultsOf, startReplicas, type Replicas } from "./replicas.ts";
 
 const isLease = ({ path }: RecordedCall): boolean => path.startsWith("/apis/coordination.k8s.io/");
 const isWrite = ({ method }: RecordedCall): boolean => method !== "GET";
@@ -36,7 +36,7 @@ describeReal("a bad connection to the API server", () => {
   it("every write takes 5 s: pods run later, nothing is made twice, and the leader stays", async () => {
     const { world } = replicas;
     const leader = await replicas.leader();
-    const before = everMade(world).length;
+    const before = madeCount(world);
     setFaults({ delayMs: (call) => (isWrite(call) && !isLease(call) ? 5_000 : 0) });
     const names = podNames("slow", 8);
     await replicas.create(namespace, names);
@@ -46,7 +46,7 @@ describeReal("a bad connection to the API server", () => {
     expect(replicas.losses).toEqual([]);
     expect(await faultsOf(world, namespace)).toEqual([]);
     await replicas.untilNothingIsLeft(namespace);
-    expect(everMade(world)).toHaveLength(before + names.length);
+    expect(madeCount(world)).toBe(before + names.length);
   }, 100_000);
 
   it("lease writes take 1 s, half of what an attempt may: the leader stays", async () => {
@@ -66,7 +66,7 @@ describeReal("a bad connection to the API server", () => {
   it("all writes of the leader take 5 s, those of its lease too: it ends for that reason, once, and the other one goes on", async () => {
     const { world, proxies } = replicas;
     const leader = await replicas.leader();
-    const before = everMade(world).length;
+    const before = madeCount(world);
     const lossesBefore = replicas.losses.length;
     const names = podNames("handed-over", 10);
     proxies[leader]!.setFaults({ delayMs: (call) => (isWrite(call) ? 5_000 : 0) });
@@ -80,12 +80,12 @@ describeReal("a bad connection to the API server", () => {
     expect(await faultsOf(world, namespace)).toEqual([]);
     await world.sandbox.ready(30_000);
     await replicas.untilNothingIsLeft(namespace);
-    expect(everMade(world)).toHaveLength(before + names.length);
+    expect(madeCount(world)).toBe(before + names.length);
   }, 100_000);
 
   it("one watch line in five is lost together with its connection: all pods run and nothing is left", async () => {
     const { world } = replicas;
-    const before = everMade(world).length;
+    const before = madeCount(world);
     let lines = 0;
     let cuts = 0;
     setFaults({
@@ -103,7 +103,7 @@ describeReal("a bad connection to the API server", () => {
     await replicas.untilNothingIsLeft(namespace, 50_000);
     setFaults({});
     expect(cuts).toBe(8);
-    expect(everMade(world)).toHaveLength(before + names.length);
+    expect(madeCount(world)).toBe(before + names.length);
   }, 110_000);
 
   it("the clock of one replica is five minutes ahead: it leads when its turn comes, and not before", async () => {
@@ -186,7 +186,7 @@ async function expectRecoveryFromSilence({ world, proxies, create }: Replicas, n
   // What is opened from now on is sound; what is silent stays so.
   for (const proxy of proxies) proxy.setFaults({});
   await Promise.all(names.map((name) => kube.untilRunning(namespace, name, { limitMs: 105_000 })));
-  expect(everMade(world)).toHaveLength(names.length);
+  expect(madeCount(world)).toBe(names.length);
 }
 
 async function expectRepairOfCertificate({ world }: Replicas, namespace: string): Promise<void> {

@@ -7,7 +7,6 @@ import { parse } from "yaml";
 import { leaderIndex } from "../../cmd/sandbox-run.ts";
 import type { ReplicaAccess, SandboxOptions } from "../../cmd/sandbox-world.ts";
 import { systemClock } from "../../runtime/clock.ts";
-import type { EniReport } from "../../sandbox/alibaba-cloud/index.ts";
 import type { Ending } from "../../sandbox/controlplane-process.ts";
 import { toKubeconfig } from "../../sandbox/kube-apiserver/index.ts";
 import { landscape } from "../../sandbox/landscape.ts";
@@ -116,9 +115,9 @@ export async function startReplicas(options: ReplicasOptions): Promise<Replicas>
   };
 }
 
-/** Every interface that was ever made for this cluster's pods, those that are gone included. */
-export function everMade({ sandbox }: World): readonly EniReport[] {
-  return sandbox.cloud.report().enis.filter(({ tags }) => tags["ack.aliyun.com"] === landscape.clusterId);
+/** How many interfaces were ever made for this cluster's pods, those that are gone included. */
+export function madeCount({ sandbox }: World): number {
+  return sandbox.cloud.report().enis.filter(({ tags }) => tags["ack.aliyun.com"] === landscape.clusterId).length;
 }
 
 /** What is wrong with the interfaces of the pods that run now, in words; one interface and one address each is right. */

@@ -2,15 +2,11 @@
 import { writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import type { Kubernetes, StartKubernetes } from "../../cmd/sandbox-world.ts";
+import type { StartKubernetes } from "../../cmd/sandbox-world.ts";
 import type { Transport } from "../../runtime/transport.ts";
 import { apply } from "../../sandbox/apply.ts";
 import { roleManifests } from "../installation/roles.ts";
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from "./control-plane.ts";
-
-export interface RealKubernetes extends Kubernetes {
-  readonly controlPlane: ControlPlane;
-}
 
 /** A token for the service account of `config/rbac`, with the groups that the API server gives to service accounts. */
 const accountToken = "controlplane-token";
