@@ -9,7 +9,7 @@ import { installCrds } from "../kube/crd-installer.ts";
 import { readCrdManifests } from "../kube/crd-manifests.ts";
 import { createTransport, type KubeTransport } from "../kube/transport.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { isAbort, OperatorError } from "../runtime/errors.ts";
+import { isAbort, OperatorError, PermissionError } from "../runtime/errors.ts";
 import { createLogger, levelOf } from "../runtime/log.ts";
 import { probeServers } from "../runtime/manager.ts";
 import { createMetrics, type Metrics } from "../runtime/metrics.ts";
@@ -103,12 +103,17 @@ async function patiently<T>(stopped: AbortSignal, log: Logger, attempt: () => Pr
       return await attempt();
     } catch (error) {
       stopped.throwIfAborted();
-      const canPass = error instanceof OperatorError && error.category !== "terminal" && error.category !== "invariant";
-      if (!canPass || systemClock.monotonic() + pauseMs > endMs) throw error;
+      if (!canPass(error) || systemClock.monotonic() + pauseMs > endMs) throw error;
       log.warn("the Kubernetes API server does not serve the start yet; trying again", { error });
       await systemClock.sleep(pauseMs, stopped);
     }
   }
+}
+
+/** Also a missing permission: an API server that has just started knows no roles for a moment. */
+function canPass(error: unknown): boolean {
+  if (error instanceof PermissionError) return true;
+  return error instanceof OperatorError && error.category !== "terminal" && error.category !== "invariant";
 }
 
 async function connect(

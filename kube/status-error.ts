@@ -3,6 +3,7 @@ import {
   AlreadyExistsError,
   ConflictError,
   NotFoundError,
+  PermissionError,
   TerminalError,
   ThrottledError,
   TransientError,
@@ -31,8 +32,8 @@ interface StatusBody {
 const retryAfterLimits = { min: 250, max: 60_000 };
 
 /**
- * Pure. The classes: 404 NotFoundError; 409 AlreadyExistsError or ConflictError; 401, 403, 400, 413, 415, 422 TerminalError;
- * 429 ThrottledError; everything else TransientError.
+ * Pure. The classes: 404 NotFoundError; 409 AlreadyExistsError or ConflictError; 400, 413, 415, 422 TerminalError; 401
+ * and 403 of RBAC PermissionError, which is one; 403 of admission TerminalError; 429 ThrottledError; everything else TransientError.
  */
 export function errorOf(response: TransportResponse, call: RefusedCall): OperatorError {
   const status = readStatus(response.body);
@@ -61,7 +62,7 @@ const makers: Readonly<Partial<Record<number, (refusal: Refusal) => OperatorErro
   400: badRequest,
   401: ({ call }) => {
     const problem = `the API server does not accept the credentials (${call.verb} ${call.resource})`;
-    return new TerminalError("Unauthorized", problem);
+    return new PermissionError("Unauthorized", problem);
   },
   403: forbidden,
   404: ({ message }) => new NotFoundError("NotFound", message),
@@ -80,8 +81,9 @@ const makers: Readonly<Partial<Record<number, (refusal: Refusal) => OperatorErro
 function forbidden({ call, what, status }: Refusal): OperatorError {
   // A namespace that is being deleted refuses new objects with 403, and admission denies with it: neither is RBAC.
   const isRbac = status.message.includes("cannot ");
-  const remedy = isRbac ? `grant verb "${call.verb}" on "${call.resource}" to this service account; ` : "";
-  return new TerminalError("Forbidden", `${what}: ${remedy}${status.message}`);
+  if (!isRbac) return new TerminalError("Forbidden", `${what}: ${status.message}`);
+  const remedy = `grant verb "${call.verb}" on "${call.resource}" to this service account`;
+  return new PermissionError("Forbidden", `${what}: ${remedy}; ${status.message}`);
 }
 
 /** The header counts, then the body's hint, then one second. */

@@ -87,8 +87,16 @@ export class WaitingError extends OperatorError {
 
 /** Needs a person: missing permission, invalid security group, invalid object. Retried slowly. */
 export class TerminalError extends OperatorError {
-  override readonly name = "TerminalError";
+  override readonly name: string = "TerminalError";
   override readonly category = "terminal";
+}
+
+/**
+ * The API server does not let us: credentials or a role are missing. A person must act, unless it has just started: for a
+ * moment it knows no roles yet and says the same. So it is repeated soon at first, and then ever more slowly.
+ */
+export class PermissionError extends TerminalError {
+  override readonly name = "PermissionError";
 }
 
 /** The object that a write names does not exist (HTTP 404 on update or patch). */

@@ -26,6 +26,11 @@ describe("verdictOf", () => {
     },
     { name: "fenced", error: new errors.FencedError(), want: ["waiting", after(1_000), "debug", false] },
     { name: "terminal", error: new errors.TerminalError("F", ""), want: ["terminal", after(1_800_000), "error", true] },
+    {
+      name: "a missing permission",
+      error: new errors.PermissionError("F", ""),
+      want: ["terminal", backoff, "error", true],
+    },
     { name: "invariant", error: new errors.InvariantError("I", ""), want: ["invariant", backoff, "error", true] },
     { name: "a TypeError", error: new TypeError("x"), want: ["invariant", backoff, "error", true] },
     { name: "an abort", error: abortError(), want: ["aborted", backoff, "debug", false] },

@@ -1,4 +1,12 @@
-import { isAbort, NotFoundError, OperatorError, ThrottledError, WaitingError, FencedError } from "./errors.ts";
+import {
+  isAbort,
+  NotFoundError,
+  OperatorError,
+  PermissionError,
+  ThrottledError,
+  WaitingError,
+  FencedError,
+} from "./errors.ts";
 import type { ErrorCategory } from "./errors.ts";
 import type { LogLevel } from "./log.ts";
 
@@ -47,10 +55,14 @@ function forCategory(category: ErrorCategory, error: unknown, failures: number):
     case "capacity":
       return { category, retry: { type: "after", ms: capacityRetryMs }, logLevel: "warn", countsAsFailure: true };
     case "terminal":
-      return { category, retry: { type: "after", ms: terminalRetryMs }, logLevel: "error", countsAsFailure: true };
+      return { category, retry: terminalRetry(error), logLevel: "error", countsAsFailure: true };
     case "invariant":
       return { category, retry: { type: "backoff" }, logLevel: "error", countsAsFailure: true };
   }
+}
+
+function terminalRetry(error: unknown): Verdict["retry"] {
+  return error instanceof PermissionError ? { type: "backoff" } : { type: "after", ms: terminalRetryMs };
 }
 
 function expected(category: ErrorCategory, ms: number, logLevel: LogLevel): Verdict {
