@@ -10,11 +10,8 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { applyPlanes, burstNamespace, leaderIndex, storiesIn, until } from "../cmd/sandbox-run.ts";
 import { startSandbox, type Sandbox } from "../cmd/sandbox-world.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { createLogger } from "../runtime/log.ts";
 import { apply, remove, type Manifest } from "../sandbox/apply.ts";
-import { BindWatch, type PodStory } from "../sandbox/bind-watch.ts";
-import { Cache } from "../sandbox/cluster/cache.ts";
-import { resources, type Pod, type PodEni } from "../sandbox/cluster/kinds.ts";
+import { startBindWatch, type BindWatch, type PodStory } from "../sandbox/bind-watch.ts";
 import { distributionOf, throttledIn, type Distribution } from "../sandbox/figures.ts";
 import { landscape } from "../sandbox/landscape.ts";
 import { realKubernetes } from "../test/envtest/kubernetes.ts";
@@ -88,7 +85,7 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => process.exit(1));
   try {
-    const result = await measure(sandbox, options, startWatch(sandbox, stop.signal));
+    const result = await measure(sandbox, options, startBindWatch(sandbox.transport, stop.signal));
     printTable(result);
     process.stdout.write(`${JSON.stringify(result)}\n`);
     return isGood(result) ? 0 : 1;
@@ -97,21 +94,6 @@ async function main(): Promise<number> {
     await sandbox.stop();
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-function startWatch(sandbox: Sandbox, signal: AbortSignal): BindWatch {
-  const common = {
-    transport: sandbox.transport,
-    clock: systemClock,
-    random: Math.random,
-    log: createLogger({ level: "error" }),
-  };
-  const pods = new Cache<Pod>({ ...common, resource: resources.pods });
-  const podEnis = new Cache<PodEni>({ ...common, resource: resources.podEnis });
-  const watch = new BindWatch(pods, podEnis, () => systemClock.now());
-  void pods.run(signal);
-  void podEnis.run(signal);
-  return watch;
 }
 
 async function measure(sandbox: Sandbox, options: Options, watch: BindWatch): Promise<Result> {

@@ -1,6 +1,5 @@
 /** Starts the sandbox: API server, simulated cloud, cluster, and the unchanged controlplane as processes of their own. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { systemClock } from "../runtime/clock.ts";
@@ -12,6 +11,7 @@ import { startCluster, type Cluster } from "../sandbox/cluster/cluster.ts";
 import type { NodeSpec } from "../sandbox/cluster/node-specs.ts";
 import { ControlplaneProcess } from "../sandbox/controlplane-process.ts";
 import { createApiServer, toKubeconfig } from "../sandbox/kube-apiserver/index.ts";
+import { freePorts } from "../sandbox/free-ports.ts";
 import { landscape, layOut } from "../sandbox/landscape.ts";
 import { webhookConfigurations } from "../webhook/configurations.ts";
 
@@ -293,21 +293,4 @@ async function isReady(healthUrl: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** Ports that are free now; all are held until all are known, so they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, "127.0.0.1");
-      await new Promise((resolve) => server.once("listening", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

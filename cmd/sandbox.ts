@@ -2,16 +2,12 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { systemClock } from "../runtime/clock.ts";
-import { createLogger } from "../runtime/log.ts";
 import { parseFaults, type FaultRule } from "../sandbox/alibaba-cloud/index.ts";
-import { BindWatch } from "../sandbox/bind-watch.ts";
-import { Cache } from "../sandbox/cluster/cache.ts";
-import { resources, type Pod, type PodEni } from "../sandbox/cluster/kinds.ts";
+import { startBindWatch } from "../sandbox/bind-watch.ts";
 import { toBoundLine, type BoundLine } from "../sandbox/figures.ts";
 import { show } from "./sandbox-show.ts";
 import { isGood, measure } from "./sandbox-run.ts";
-import { startSandbox, type Sandbox } from "./sandbox-world.ts";
+import { startSandbox } from "./sandbox-world.ts";
 
 interface Options {
   readonly nodes: number;
@@ -68,7 +64,7 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
   try {
-    const watch = startWatch(sandbox, stop.signal);
+    const watch = startBindWatch(sandbox.transport, stop.signal);
     await sandbox.ready(30_000);
     if (options.exit !== true) {
       await show(sandbox, { ...options, watch, signal: stop.signal });
@@ -93,21 +89,6 @@ function interruption(signal: AbortSignal): Promise<never> {
     if (signal.aborted) interrupt();
     else signal.addEventListener("abort", interrupt, { once: true });
   });
-}
-
-function startWatch(sandbox: Sandbox, signal: AbortSignal): BindWatch {
-  const common = {
-    transport: sandbox.transport,
-    clock: systemClock,
-    random: Math.random,
-    log: createLogger({ level: "error" }),
-  };
-  const pods = new Cache<Pod>({ ...common, resource: resources.pods });
-  const podEnis = new Cache<PodEni>({ ...common, resource: resources.podEnis });
-  const watch = new BindWatch(pods, podEnis, () => systemClock.now());
-  void pods.run(signal);
-  void podEnis.run(signal);
-  return watch;
 }
 
 try {

@@ -1,6 +1,9 @@
 /** Watches pods and their PodENIs from outside and keeps when each came to what; for the live view and the figures. */
-import type { Change } from "./cluster/cache.ts";
-import type { Pod, PodEni } from "./cluster/kinds.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { createLogger } from "../runtime/log.ts";
+import type { Transport } from "../runtime/transport.ts";
+import { Cache, type Change } from "./cluster/cache.ts";
+import { resources, type Pod, type PodEni } from "./cluster/kinds.ts";
 
 /** What was seen of one pod. All instants are epoch milliseconds of this process. */
 export interface PodStory {
@@ -67,4 +70,15 @@ export class BindWatch {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Watches the pods and PodENIs of an API server until `signal` aborts. */
+export function startBindWatch(transport: Transport, signal: AbortSignal): BindWatch {
+  const common = { transport, clock: systemClock, random: Math.random, log: createLogger({ level: "error" }) };
+  const pods = new Cache<Pod>({ ...common, resource: resources.pods });
+  const podEnis = new Cache<PodEni>({ ...common, resource: resources.podEnis });
+  const watch = new BindWatch(pods, podEnis, () => systemClock.now());
+  void pods.run(signal);
+  void podEnis.run(signal);
+  return watch;
 }

@@ -156,7 +156,8 @@ export class Endpoint {
   /** The effect happens half-way; what follows only decides what the caller learns of it. */
   async #act(call: RunningCall, faults: CallFaults, latencyMs: number): Promise<Outcome> {
     const world = this.#world;
-    const isCreate = call.api === "CreateNetworkInterface";
+    // One in a vSwitch that does not exist allocates nothing.
+    const isCreate = call.api === "CreateNetworkInterface" && world.vSwitches.has(call.parameters["VSwitchId"] ?? "");
     const answered: ((answeredAtMs: number) => void)[] = [];
     const release = this.#occupy(call);
     if (release === undefined) {

@@ -237,5 +237,7 @@ describe("interfaces being allocated", () => {
     expect(cloud.report()).toMatchObject({ allocating: 0, peakAllocating: 2 });
     cloud.resetPeaks();
     expect(cloud.report().peakAllocating).toBe(0);
+    await run("CreateNetworkInterface", { ...createParameters, VSwitchId: "vsw-nowhere" });
+    expect(cloud.report().peakAllocating).toBe(0);
   });
 });

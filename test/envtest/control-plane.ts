@@ -3,10 +3,10 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { createTransport, type KubeTransport } from "../../kube/transport.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { freePorts } from "../../sandbox/free-ports.ts";
 import { toKubeconfig } from "../../sandbox/kube-apiserver/index.ts";
 import { locate, type BinaryName } from "./binaries.ts";
 
@@ -225,21 +225,4 @@ function toTokens(users: NonNullable<ControlPlaneOptions["users"]>): string {
     ...[token, name, String(index + 2), `"${groups.join(",")}"`],
   ]);
   return [admin, ...others].map((fields) => fields.join(",")).join("\n") + "\n";
-}
-
-/** Ports that are free now; all are held until all are known, so they differ. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, "127.0.0.1");
-      await new Promise((resolve) => server.once("listening", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
