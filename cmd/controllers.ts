@@ -1,0 +1,195 @@
+import type { NetworkInterface } from "../crds/v1beta1/network-interface.gen.ts";
+import type { Cloud } from "../cloud/client.ts";
+import { InterfaceCollector } from "../controllers/interface-gc/index.ts";
+import * as networkInterfaceController from "../controllers/network-interface/index.ts";
+import * as podEniController from "../controllers/pod-eni/index.ts";
+import * as podNetworkingController from "../controllers/pod-networking/index.ts";
+import * as podController from "../controllers/pod/index.ts";
+import type { Eni } from "../domain/eni/eni.ts";
+import { isFixed } from "../domain/retention/retention.ts";
+import type { EventRecorder } from "../kube/event-recorder.ts";
+import { Controller } from "../runtime/controller.ts";
+import type { Informer } from "../runtime/informer.ts";
+import { Operations } from "../runtime/operations.ts";
+import { Places } from "../runtime/places.ts";
+import type { KubeObject } from "../runtime/ports.ts";
+import { keyOf, type Reconciler } from "../runtime/reconcile.ts";
+import type { EniConfigSource } from "../webhook/eni-config-source.ts";
+import { createBindMetrics } from "./bind-metrics.ts";
+import type { Caches } from "./caches.ts";
+import { createFallbackNetworks } from "./fallback-networks.ts";
+import type { World } from "./wiring.ts";
+
+/** What the controllers share with admission and with each other. */
+export interface ControllerParts {
+  readonly caches: Caches;
+  readonly cloud: Cloud;
+  readonly recorder: EventRecorder;
+  readonly eniConfig: EniConfigSource;
+}
+
+export interface Controllers {
+  readonly all: readonly Controller[];
+  readonly collector: InterfaceCollector;
+  /** The leader's time begins: what was seen before it may be old. */
+  lead(): void;
+  /** Waits for the calls that are on their way. */
+  stop(): Promise<void>;
+}
+
+/** The user's limit: so many pods are given interfaces at the same time. */
+const allocationPlaces = 100;
+
+/** Builds the controllers and joins what wakes whom; nothing runs before they are started. */
+export function createControllers(world: World, parts: ControllerParts): Controllers {
+  const { config, clock, random, log, metrics } = world;
+  const { caches, cloud, recorder } = parts;
+  const { pods, nodes, podNetworkings, podEnis, networkInterfaces } = caches;
+  const needsIpv6 = config.ipStack !== "ipv4";
+  const places = new Places({ limit: allocationPlaces, log });
+  const creations = new Operations<Eni>({ clock, log });
+  const effects = new Operations<void>({ clock, log });
+  const ledger = new networkInterfaceController.EniLedger();
+  const timings = new podEniController.TimingBook();
+  const bindMetrics = createBindMetrics(metrics.registry, places);
+  const collector = new InterfaceCollector({
+    podEnis: podEnis.lister,
+    networkInterfaces,
+    cloud: cloud.enis,
+    clusterId: config.clusterId,
+    onCollected: bindMetrics.collected,
+    random,
+    clock,
+    log,
+  });
+  const podReconciler = new podController.PodReconciler({
+    pods: pods.lister,
+    nodes: nodes.lister,
+    podEnis,
+    vSwitches: cloud.vSwitches,
+    fallbackNetworks: createFallbackNetworks({ planes: podNetworkings.lister, eniConfig: parts.eniConfig }),
+    recorder: recorder.forController(podController.name),
+    enableTrunk: config.enableTrunk,
+    isCrdMode: config.ipamType === "crd",
+    needsIpv6,
+    random,
+    clock,
+    log,
+  });
+  const podEniReconciler = new podEniController.PodEniReconciler({
+    pods: pods.lister,
+    nodes: nodes.lister,
+    podEnis,
+    networkInterfaces,
+    livePods: caches.pods.client,
+    cloud: cloud.enis,
+    vSwitches: cloud.vSwitches,
+    operations: creations,
+    places,
+    timings,
+    recorder: recorder.forController(podEniController.name),
+    onCreated: (eni) => ledger.observe(eni.eniId, eni, clock.now()),
+    requestSweep: () => collector.requestSweep(),
+    onBound: bindMetrics.bound,
+    clusterId: config.clusterId,
+    needsIpv6,
+    enableTrunk: config.enableTrunk,
+    random,
+    clock,
+    log,
+  });
+  const networkInterfaceReconciler = new networkInterfaceController.NetworkInterfaceReconciler({
+    lister: networkInterfaces.lister,
+    client: networkInterfaces.client,
+    cloud: cloud.enis,
+    observer: cloud.observer,
+    operations: effects,
+    ledger,
+    recorder: recorder.forController(networkInterfaceController.name),
+    isFixed: (record) => {
+      const podEni = podEnis.lister.get(podKeyOf(record));
+      return isFixed((podEni?.spec?.allocations ?? []).map((allocation) => allocation.allocationType ?? {}));
+    },
+    onTiming: (eniId, timing) => {
+      const record = networkInterfaces.lister.get(eniId);
+      if (record !== undefined && timing.api === "AttachNetworkInterface") timings.called(podKeyOf(record), timing);
+    },
+    clock,
+    log,
+  });
+  const podNetworkingReconciler = new podNetworkingController.PodNetworkingReconciler({
+    lister: podNetworkings.lister,
+    client: podNetworkings.client,
+    vSwitches: cloud.vSwitches,
+    recorder: recorder.forController(podNetworkingController.name),
+    clock,
+  });
+  const controller = (name: string, reconciler: Reconciler, workers: number): Controller =>
+    new Controller({ name, reconciler, workers, clock, log, metrics, random });
+  const controllers = {
+    podNetworking: controller(podNetworkingController.name, podNetworkingReconciler, podNetworkingController.workers),
+    pod: controller(podController.name, podReconciler, config.podMaxConcurrent),
+    podEni: controller(podEniController.name, podEniReconciler, config.podEniMaxConcurrent),
+    networkInterface: controller(networkInterfaceController.name, networkInterfaceReconciler, config.eniMaxConcurrent),
+  };
+
+  // What wakes whom.
+  const wakePodEni = (key: string): void => controllers.podEni.enqueue(key);
+  onEvery(podNetworkings.informer, (plane) => controllers.podNetworking.enqueue(plane.metadata.name));
+  onEvery(pods.informer, (pod) => controllers.pod.enqueue(keyOfObject(pod)));
+  onEvery(podEnis.informer, (podEni) => {
+    controllers.pod.enqueue(keyOfObject(podEni));
+    wakePodEni(keyOfObject(podEni));
+  });
+  onEvery(networkInterfaces.informer, (record) => {
+    controllers.networkInterface.enqueue(record.metadata.name);
+    if (record.spec?.podENIRef?.name !== undefined) wakePodEni(podKeyOf(record));
+  });
+  networkInterfaces.informer.addHandler({
+    onAdd: () => undefined,
+    onUpdate: () => undefined,
+    onDelete: (record) => podEniReconciler.interfaceGone(record),
+  });
+  onEvery(nodes.informer, (node) => {
+    for (const pod of pods.lister.byIndex("node", node.metadata.name)) controllers.pod.enqueue(keyOfObject(pod));
+    for (const podEni of podEnis.lister.byIndex("node", node.metadata.name)) wakePodEni(keyOfObject(podEni));
+  });
+  creations.onSettled(wakePodEni);
+  effects.onSettled((eniId) => controllers.networkInterface.enqueue(eniId));
+  places.onGranted((key) => {
+    timings.placeGranted(key, clock.now());
+    wakePodEni(key);
+  });
+  cloud.observer.onObserved((eniId) => {
+    const latest = cloud.observer.latest(eniId);
+    if (latest === undefined) return;
+    ledger.observe(eniId, latest.eni, latest.observedAtMs);
+    const record = networkInterfaces.lister.get(eniId);
+    if (latest.eni?.status === "InUse" && record?.status?.phase === "Binding") {
+      timings.looked(podKeyOf(record), latest.observedAtMs, clock.now());
+    }
+    controllers.networkInterface.enqueue(eniId);
+  });
+
+  return {
+    all: Object.values(controllers),
+    collector,
+    lead: () => ledger.lead(clock.now()),
+    stop: async () => {
+      await Promise.all([creations.stop(), effects.stop()]);
+    },
+  };
+}
+
+function onEvery<T extends KubeObject>(informer: Informer<T>, wake: (object: T) => void): void {
+  informer.addHandler({ onAdd: wake, onUpdate: (_, object) => wake(object), onDelete: wake });
+}
+
+function keyOfObject(object: KubeObject): string {
+  return keyOf({ namespace: object.metadata.namespace ?? "", name: object.metadata.name });
+}
+
+/** Key of the pod, and of its PodENI, that an interface serves. */
+function podKeyOf(record: NetworkInterface): string {
+  return keyOf({ namespace: record.spec?.podENIRef?.namespace ?? "", name: record.spec?.podENIRef?.name ?? "" });
+}
