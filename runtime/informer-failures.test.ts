@@ -49,8 +49,9 @@ describe("Informer: failures (each ended or blinded the official client's inform
   it("does not loop hot when the server closes at once, again and again", async () => {
     const { server } = await anInformer((scripted) => (scripted.onWatch = (watch) => watch.end()));
     await timers.tickAsync(60_000);
-    expect(server.watches.length).toBeLessThan(15);
+    expect(server.watches.length).toBeLessThan(30);
     expect(server.watches.length).toBeGreaterThan(3);
+    expect(server.lists.length).toBeLessThan(8);
   });
 
   it.each([
@@ -148,9 +149,10 @@ describe("Informer: failures (each ended or blinded the official client's inform
   });
 
   it("lists at once after 410 that ends an outage, whatever the back-off has grown to", async () => {
-    const { server } = await anInformer(
-      (scripted) => (scripted.onWatch = (watch) => watch.break(new Error("refused"))),
-    );
+    const { server } = await anInformer();
+    await timers.tickAsync(20_000);
+    server.onWatch = (watch) => watch.break(new Error("refused"));
+    server.watch.break(new Error("closed"));
     await timers.tickAsync(5_000);
     server.onWatch = (watch) => {
       if (watch.query.get("resourceVersion") === "1") watch.end(answer(410));
@@ -159,6 +161,50 @@ describe("Informer: failures (each ended or blinded the official client's inform
     await timers.tickAsync(30_000);
     expect(server.lists).toHaveLength(2);
     expect(server.lists[1]!.atMs - server.watches.at(-2)!.atMs).toBeLessThan(5);
+  });
+
+  it("watches again within 5 s of the end of an outage, however long it was, and lists nothing for it", async () => {
+    const { server, news } = await anInformer();
+    await timers.tickAsync(20_000);
+    server.onWatch = (watch) => watch.break(new Error("refused"));
+    server.watch.break(new Error("closed"));
+    await timers.tickAsync(600_000);
+    server.onWatch = undefined;
+    await timers.tickAsync(5_000);
+    server.watch.send({ type: "ADDED", object: aThing("a", 5) });
+    expect(news()).toEqual(["add a@5"]);
+    expect(server.lists).toHaveLength(1);
+  });
+
+  it("knows all that happened within 10 s of a server's second restart in ten seconds", async () => {
+    const { server, informer } = await anInformer(undefined, { random: () => 1 });
+    await timers.tickAsync(20_000);
+    for (const version of [100, 200]) {
+      server.onWatch = (watch) => watch.break(new Error("refused"));
+      server.watch.break(new Error("closed"));
+      await timers.tickAsync(2_000);
+      const beginnings = [
+        answer(403, { message: "no roles yet" }),
+        answer(429, { message: "storage is (re)initializing" }, { "retry-after": "1" }),
+      ];
+      server.onList = () => aList([aThing("a", version)], version);
+      server.onWatch = (watch) => {
+        const beginning = beginnings.shift();
+        if (beginning !== undefined) watch.end(beginning);
+        else if (watch.query.get("resourceVersion") !== String(version)) watch.end(answer(410));
+      };
+      await timers.tickAsync(version === 100 ? 8_000 : 10_000);
+    }
+    expect(informer.lister.list().map(({ metadata }) => metadata.resourceVersion)).toEqual(["200"]);
+  });
+
+  it("does not list a large collection again and again while the server fails in the middle of it", async () => {
+    const { server, informer } = await anInformer((scripted) => {
+      scripted.onList = (query) => (query.has("continue") ? answer(500) : aList([aThing("a", 5)], 10, "t"));
+    });
+    await timers.tickAsync(120_000);
+    expect(informer.hasSynced()).toBe(false);
+    expect(server.lists.filter(({ query }) => !query.has("continue")).length).toBeLessThan(15);
   });
 
   it("does not loop hot when every watch answers 410", async () => {
@@ -211,7 +257,7 @@ describe("Informer: failures (each ended or blinded the official client's inform
         watch.end(answer(504, { message: "Too large resource version" }));
     };
     server.watch.break(new Error("reset"));
-    await timers.tickAsync(120_000);
+    await timers.tickAsync(60_000);
     expect(news()).toEqual(["update a@900 a@300", "add b@310"]);
     expect(server.watch.query.get("resourceVersion")).toBe("400");
     expect(informer.lastError).toBeUndefined();

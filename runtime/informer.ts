@@ -19,10 +19,13 @@ const pageLimitMs = 60_000;
 const healthyMs = 10_000;
 /**
  * A version that no watch accepts any more (the server's data were restored from a backup, say) need not be answered by
- * 410: after so many failures in a row the collection is listed.
+ * 410: after so many refusals in a row the collection is listed.
  */
-const failuresBeforeList = 5;
-const backoffMs = { minMs: 800, maxMs: 30_000 };
+const refusalsBeforeList = 5;
+/** An attempt costs the server next to nothing, and whoever waits for this cache waits for it too once the server is back. */
+const attemptPause = { minMs: 800, maxMs: 5_000 };
+/** A large collection that is listed again and again is work that can keep a server from recovering. */
+const listPause = { minMs: 800, maxMs: 30_000 };
 
 export interface InformerOptions<T extends KubeObject> {
   /** Resource in words, for log and metrics. @default the last segment of `path` */
@@ -54,12 +57,15 @@ type Outcome =
       readonly failure: string;
       readonly retryAfterMs?: number;
       readonly soon?: boolean;
+      /** There was no answer at all. */
+      readonly isUnreachable?: boolean;
     };
 
 /**
  * A local copy of one collection of the API server, kept current by list and watch until its signal aborts. No answer of
- * the server ends it: every failure is followed by another attempt after a growing delay. Handlers are called in the order
- * of the changes; the cache holds a change when its handler is called.
+ * the server ends it: every failure is followed by another attempt after a growing delay, of at most 5 s unless the server
+ * asks for more or a list would follow a list. Handlers are called in the order of the changes; the cache holds a change
+ * when its handler is called.
  */
 export class Informer<T extends KubeObject> {
   readonly name: string;
@@ -67,13 +73,17 @@ export class Informer<T extends KubeObject> {
   readonly #options: InformerOptions<T>;
   readonly #log: Logger;
   readonly #cache: ObjectCache<T>;
-  readonly #backoff: Backoff;
+  readonly #attempts: Backoff;
+  readonly #lists: Backoff;
   readonly #synced: (() => void)[] = [];
   #hasSynced = false;
   #started = false;
   #lastError: string | undefined;
-  /** One recovery without delay was made since the last healthy watch; the next one waits, or it would be a loop. */
-  #hurried = false;
+  /** A page was answered since the last healthy watch: the next list waits, or it would be a loop. */
+  #hasListed = false;
+  #isUnreachable = false;
+  /** Watches that the server ended by an answer that is a failure, since the last list or healthy watch. */
+  #refusals = 0;
   /** Set after the server lost a continue token: such a collection is listed in one piece. */
   #unpaged = false;
 
@@ -92,7 +102,8 @@ export class Informer<T extends KubeObject> {
       onSize: (size) => metrics?.informerObjects.set({ informer: this.name }, size),
     });
     this.lister = this.#cache.store;
-    this.#backoff = new Backoff({ ...backoffMs, random: options.random });
+    this.#attempts = new Backoff({ ...attemptPause, random: options.random });
+    this.#lists = new Backoff({ ...listPause, random: options.random });
   }
 
   /** Why list or watch fails at present, in words; undefined while they work. For readiness messages. */
@@ -146,8 +157,8 @@ export class Informer<T extends KubeObject> {
       if (outcome.failure === undefined) {
         this.#lastError = undefined;
       } else if (!isStopped(signal)) {
-        next = this.#backoff.attempts >= failuresBeforeList ? "list" : outcome.next;
-        await this.#recover(outcome, signal);
+        if (this.#refusals >= refusalsBeforeList) next = "list";
+        await this.#recover({ ...outcome, next }, signal);
       }
     }
   }
@@ -155,17 +166,23 @@ export class Informer<T extends KubeObject> {
   async #recover(outcome: Outcome & { failure: string }, signal: AbortSignal): Promise<void> {
     this.#lastError = outcome.failure;
     this.#options.metrics?.informerErrors.inc({ informer: this.name });
-    const soon = outcome.soon === true && !this.#hurried;
-    this.#hurried ||= soon;
-    const grown = this.#backoff.next();
-    const delayMs = Math.max(soon ? 0 : grown, outcome.retryAfterMs ?? 0);
-    const level = this.#backoff.attempts > 1 ? "warn" : "info";
+    const delayMs = Math.max(this.#pauseMs(outcome), outcome.retryAfterMs ?? 0);
+    const level = this.#attempts.attempts > 1 ? "warn" : "info";
     this.#log[level]("list or watch failed", {
       failure: outcome.failure,
       next: outcome.next,
       delayMs: Math.round(delayMs),
     });
     await this.#options.clock.sleep(delayMs, signal).catch(() => undefined); // Aborted: the caller looks.
+  }
+
+  #pauseMs({ next, soon = false, isUnreachable = false }: Outcome & { failure: string }): number {
+    // A server that starts says no in several ways before it says yes, each for a moment.
+    if (this.#isUnreachable && !isUnreachable) this.#attempts.reset();
+    this.#isUnreachable = isUnreachable;
+    const grownMs = this.#attempts.next();
+    if (next === "list" && this.#hasListed) return this.#lists.next();
+    return soon ? 0 : grownMs;
   }
 
   async #list(signal: AbortSignal): Promise<Outcome> {
@@ -178,14 +195,17 @@ export class Informer<T extends KubeObject> {
         if (response.status !== 200) return { next: "list", ...refusalOf(response, "list") };
         const page = parsePage<T>(response.body);
         if (!page) return { next: "list", failure: "list: the answer is not a list" };
+        this.#hasListed = true;
         listing.add(page.items, page.resourceVersion);
         token = page.continue;
       } while (token !== "");
     } catch (error: unknown) {
-      return { next: "list", failure: `list: ${messageOf(error)}` };
+      return { next: "list", failure: `list: ${messageOf(error)}`, isUnreachable: true };
     }
     listing.end();
     this.#unpaged = false;
+    this.#attempts.reset();
+    this.#refusals = 0;
     this.#options.metrics?.informerLists.inc({ informer: this.name });
     this.#reportSynced();
     return { next: "watch" };
@@ -220,8 +240,10 @@ export class Informer<T extends KubeObject> {
     try {
       const streaming = transport.stream(this.#watchRequest(), (raw) => watching.receive(raw), ended);
       outcome = toOutcome(await Promise.race([streaming, watching.verdict, watching.untilIdle(idleLimitMs, ended)]));
+      this.#refusals += 1; // An answer; a connection that failed says nothing about the version.
     } catch (error: unknown) {
-      outcome = { next: isMalformed(error) ? "list" : "watch", failure: `watch: ${messageOf(error)}` };
+      const failure = `watch: ${messageOf(error)}`;
+      outcome = isMalformed(error) ? { next: "list", failure } : { next: "watch", failure, isUnreachable: true };
     } finally {
       watching.close();
       stop.abort();
@@ -244,8 +266,10 @@ export class Informer<T extends KubeObject> {
   #judge(outcome: Outcome, livedMs: number): Outcome {
     const healthy = livedMs >= healthyMs;
     if (healthy) {
-      this.#backoff.reset();
-      this.#hurried = false;
+      this.#attempts.reset();
+      this.#lists.reset();
+      this.#hasListed = false;
+      this.#refusals = 0;
     }
     if (outcome.failure === undefined) {
       return healthy ? outcome : { next: "watch", failure: "watch: the server ended the stream at once" };
