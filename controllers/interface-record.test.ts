@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { TransientError } from "../runtime/errors.ts";
 import { World } from "../test/fixtures/controlplane-world.ts";
 
 const fixed = { allocationType: { type: "Fixed", releaseStrategy: "Never" } };
@@ -53,5 +54,64 @@ describe("the record of an interface", () => {
       spec: { ipv4: allocation!.ipv4, podENIRef: { kind: "Pod", namespace: "default", name: "web-0" } },
       status: { phase: "Bind", instanceID: "i-node-1", eniInfo: { id: allocation!.eni!.id, status: "Bind" } },
     });
+  });
+
+  it.each([
+    { name: "the record of the interface", failing: "record" },
+    { name: "its id on the pod's record", failing: "podEni" },
+  ])(
+    "is complete although, of the two writes after its creation, the first try of $name failed",
+    async ({ failing }) => {
+      const world = new World();
+      const { podEnis, networkInterfaces } = world;
+      let failures = 0;
+      const failOnce = (): void => {
+        failures += 1;
+        if (failures === 1) throw new TransientError("Unavailable", "the API server is busy");
+      };
+      const create = networkInterfaces.create.bind(networkInterfaces);
+      networkInterfaces.create = (...given) => {
+        if (failing === "record") failOnce();
+        return create(...given);
+      };
+      const patch = podEnis.patch.bind(podEnis);
+      podEnis.patch = (namespace, name, change) => {
+        if (failing === "podEni" && "spec" in change) failOnce();
+        return patch(namespace, name, change);
+      };
+      const process = world.start();
+      world.createPod("node-1", [{}]);
+      expect(await world.clock.runUntil(() => world.isBound(), 30_000)).toBe(true);
+      process.die();
+      expect(failures).toBe(2);
+      const [allocation] = world.podEni()!.spec!.allocations!;
+      expect(world.cloud.enis().map(({ eniId }) => eniId)).toEqual([allocation!.eni!.id]);
+      expect(world.cloud.count.created).toBe(1);
+      expect(world.networkInterfaces.list()).toMatchObject([
+        { metadata: { name: allocation!.eni!.id }, spec: { ipv4: allocation!.ipv4 }, status: { phase: "Bind" } },
+      ]);
+      expect(world.events.filter(({ reason }) => reason === "CreateENISucceed")).toHaveLength(1);
+    },
+  );
+});
+
+describe("the end of a pod's records", () => {
+  it("is asked for once each, although the watch tells of it later", async () => {
+    const world = new World();
+    const process = world.start();
+    world.createPod("node-1", [{}]);
+    expect(await world.clock.runUntil(() => world.isBound(), 30_000)).toBe(true);
+    const bindCalls = process.gate.calls.length;
+    world.deletePod();
+    expect(await world.clock.runUntil(() => world.isEmpty(), 30_000)).toBe(true);
+    await world.clock.advance(20_000);
+    process.die();
+    const writes = process.gate.calls.slice(bindCalls).filter((call) => /^(delete|patch) /.test(call));
+    expect(writes.toSorted()).toEqual([
+      "delete NetworkInterface",
+      "delete PodENI",
+      "patch NetworkInterface", // Its finalizer.
+      "patch PodENI", // Its finalizers.
+    ]);
   });
 });

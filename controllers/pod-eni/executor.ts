@@ -257,17 +257,17 @@ export class PodEniExecutor {
       this.#patch(podEni, { metadata: { resourceVersion }, spec: { allocations } }, signal).then(() => {
         operations.clear(operationKey);
         this.#failures.delete(operationKey);
+        recorder.event({
+          regarding: referenceTo(podEni),
+          related: podOf(podEni),
+          type: "Normal",
+          reason: "CreateENISucceed",
+          action: "CreateENI",
+          note: `created ${eni.eniId} with ${eni.primaryIpv4} in ${eni.vSwitchId}`,
+        });
       }),
     ]);
     for (const write of written) if (write.status === "rejected") throw write.reason;
-    recorder.event({
-      regarding: referenceTo(podEni),
-      related: podOf(podEni),
-      type: "Normal",
-      reason: "CreateENISucceed",
-      action: "CreateENI",
-      note: `created ${eni.eniId} with ${eni.primaryIpv4} in ${eni.vSwitchId}`,
-    });
   }
 
   // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
