@@ -213,7 +213,7 @@ describe("a cluster that the published program left", () => {
     await kube.apply(aNamespace("fresh"));
     await kube.apply(aPlane("fresh"));
     await kube.untilPlaneSays("fresh", "VSwitchesFound");
-    await kube.apply(aPod({ namespace: "fresh", name: "fresh", plane: "fresh" }));
+    await kube.create(aPod({ namespace: "fresh", name: "fresh", plane: "fresh" }));
     await kube.untilRunning("fresh", "fresh");
     await kube.deletePod("fresh", "fresh");
   }, 60_000);

@@ -1,13 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { parse } from "yaml";
 import { leaderIndex } from "../cmd/sandbox-run.ts";
 import type { ReplicaAccess } from "../cmd/sandbox-world.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { toKubeconfig } from "../sandbox/kube-apiserver/index.ts";
 import { startRecordingProxy, type RecordedCall, type RecordingProxy } from "../test/fixtures/recording-proxy.ts";
+import { startKubeProxy } from "./kube-proxy.ts";
 import { aNamespace, aPlane, aPod } from "./manifests.ts";
 import { eventually, quickLease, startWorld, type World } from "./world.ts";
 
@@ -23,15 +22,13 @@ describe("two replicas", () => {
 
   /** Every replica speaks through proxies of its own, so that each call has a known sender. */
   const between = async (index: number, { kubeconfigPath, cloudEndpoint }: ReplicaAccess): Promise<ReplicaAccess> => {
-    const { server, caPem, token } = read(kubeconfigPath);
-    const kube = await startRecordingProxy({ url: server, caPem });
+    const ownKubeconfigPath = join(folder, `kubeconfig-${index}`);
+    const kube = await startKubeProxy(kubeconfigPath, ownKubeconfigPath);
     const cloud = await startRecordingProxy({ url: `http://${cloudEndpoint}` });
     kubes[index]?.close();
     clouds[index]?.close();
     kubes[index] = kube;
     clouds[index] = cloud;
-    const ownKubeconfigPath = join(folder, `kubeconfig-${index}`);
-    writeFileSync(ownKubeconfigPath, toKubeconfig({ url: kube.url, caPem: kube.caPem ?? "", token }), { mode: 0o600 });
     return { kubeconfigPath: ownKubeconfigPath, cloudEndpoint: new URL(cloud.url).host };
   };
 
@@ -50,12 +47,10 @@ describe("two replicas", () => {
   }, 30_000);
 
   const create = (names: readonly string[]) =>
-    Promise.all(names.map((name) => world.kube.apply(aPod({ namespace, name, plane: namespace }))));
+    Promise.all(names.map((name) => world.kube.create(aPod({ namespace, name, plane: namespace }))));
 
   it("both serve the webhook, and one acts", async () => {
-    // The replica that is asked may have seen the plane a moment later than we did.
-    const first = aPod({ namespace, name: "first", plane: namespace });
-    await eventually("the pod is admitted", async () => (await world.kube.refusalOf(first)) === undefined);
+    await create(["first"]);
     await world.kube.untilRunning(namespace, "first");
     const leader = await leaderIndex(world.sandbox);
     const standby = 1 - leader;
@@ -121,14 +116,4 @@ function writes({ calls }: RecordingProxy): readonly RecordedCall[] {
     if (action !== "") return !action.startsWith("Describe");
     return method !== "GET" && !path.startsWith(leasePath);
   });
-}
-
-/** Source: kubeconfig, as `toKubeconfig` writes it. */
-function read(path: string): { readonly server: string; readonly caPem: string; readonly token: string } {
-  const { clusters, users } = parse(readFileSync(path, "utf8")) as {
-    readonly clusters: readonly { readonly cluster: Readonly<Record<string, string>> }[];
-    readonly users: readonly { readonly user: { readonly token: string } }[];
-  };
-  const { server = "", "certificate-authority-data": ca = "" } = clusters[0]?.cluster ?? {};
-  return { server, caPem: Buffer.from(ca, "base64").toString("utf8"), token: users[0]?.user.token ?? "" };
 }

@@ -6,6 +6,7 @@ import type { PodNetworking } from "../crds/v1beta1/pod-networking.gen.ts";
 import type { Transport, TransportResponse } from "../runtime/transport.ts";
 import { apply, remove, type Manifest } from "../sandbox/apply.ts";
 import type { Node, Pod } from "../sandbox/cluster/kinds.ts";
+import type { AnyManifest } from "./manifests.ts";
 import { eventually } from "./world.ts";
 
 const ours = "/apis/network.alibabacloud.com/v1beta1";
@@ -64,6 +65,22 @@ export class Kube {
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
+  }
+
+  /**
+   * Applies a pod as a workload controller does: a refused one is tried again. The webhook that is asked may have seen the
+   * plane a moment later than the suite has.
+   */
+  async create(pod: AnyManifest): Promise<void> {
+    let refusal: string | undefined;
+    await eventually(
+      `pod ${pod.metadata.name} is created`,
+      async () => {
+        refusal = await this.refusalOf(pod);
+        return refusal === undefined;
+      },
+      { state: () => refusal },
+    );
   }
 
   pod(namespace: string, name: string): Promise<Pod | undefined> {

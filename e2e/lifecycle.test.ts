@@ -28,7 +28,7 @@ describe("the life of a pod with interfaces of its own", () => {
     async () => {
       const { kube, sandbox, ownInterfaces } = world;
       const names = Array.from({ length: 12 }, (_, index) => `member-${index}`);
-      await Promise.all(names.map((name) => kube.apply(aPod({ namespace, name, plane: "elastic" }))));
+      await Promise.all(names.map((name) => kube.create(aPod({ namespace, name, plane: "elastic" }))));
       const running = await Promise.all(names.map((name) => kube.untilRunning(namespace, name)));
 
       expect(new Set(running.map(({ pod }) => pod.status?.podIP)).size).toBe(names.length);
@@ -78,7 +78,7 @@ describe("the life of a pod with interfaces of its own", () => {
 
   scenario("moves a whole interface into a pod of an exclusive plane", async () => {
     const { kube, sandbox } = world;
-    await kube.apply(aPod({ namespace, name: "whole", plane: "exclusive" }));
+    await kube.create(aPod({ namespace, name: "whole", plane: "exclusive" }));
     const { pod, podEni } = await kube.untilRunning(namespace, "whole");
     const eniId = podEni.spec!.allocations![0]!.eni!.id!;
     const eni = sandbox.cloud.report().enis.find((found) => found.eniId === eniId)!;

@@ -205,7 +205,7 @@ describe("processes", () => {
 
     const podsOf = (name: string) => Array.from({ length: 4 }, (_, index) => `${name}-${index}`);
     const create = (names: readonly string[]) =>
-      Promise.all(names.map((name) => world.kube.apply(aPod({ namespace, name, plane: namespace }))));
+      Promise.all(names.map((name) => world.kube.create(aPod({ namespace, name, plane: namespace }))));
     const untilRun = (names: readonly string[], limitMs: number) =>
       Promise.all(names.map((name) => world.kube.untilRunning(namespace, name, { limitMs })));
 

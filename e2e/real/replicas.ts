@@ -1,19 +1,18 @@
 /** Two replicas on a real API server, each behind a proxy of its own that can be a bad connection, restarted when they end. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe } from "@jest/globals";
-import { parse } from "yaml";
 import { leaderIndex } from "../../cmd/sandbox-run.ts";
 import type { ReplicaAccess, SandboxOptions } from "../../cmd/sandbox-world.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { Ending } from "../../sandbox/controlplane-process.ts";
-import { toKubeconfig } from "../../sandbox/kube-apiserver/index.ts";
 import { landscape } from "../../sandbox/landscape.ts";
 import { whyNoControlPlane } from "../../test/envtest/binaries.ts";
 import type { ControlPlane, ControlPlaneOptions } from "../../test/envtest/control-plane.ts";
 import { realKubernetes } from "../../test/envtest/kubernetes.ts";
-import { startRecordingProxy, type RecordingProxy } from "../../test/fixtures/recording-proxy.ts";
+import type { RecordingProxy } from "../../test/fixtures/recording-proxy.ts";
+import { startKubeProxy } from "../kube-proxy.ts";
 import { aNamespace, aPlane, aPod } from "../manifests.ts";
 import { eventually, startWorld, type World } from "../world.ts";
 
@@ -69,10 +68,8 @@ export async function startReplicas(options: ReplicasOptions): Promise<Replicas>
   const proxies: RecordingProxy[] = [];
   const between = async (index: number, access: ReplicaAccess): Promise<ReplicaAccess> => {
     proxies[index]?.close();
-    const { proxy, text } = await proxyOf(access.kubeconfigPath);
-    proxies[index] = proxy;
     const kubeconfigPath = join(folder, `kubeconfig-${index}`);
-    writeFileSync(kubeconfigPath, text, { mode: 0o600 });
+    proxies[index] = await startKubeProxy(access.kubeconfigPath, kubeconfigPath);
     return { ...access, kubeconfigPath, env: options.envOf?.(index) ?? {} };
   };
   let controlPlane: ControlPlane | undefined;
@@ -103,7 +100,7 @@ export async function startReplicas(options: ReplicasOptions): Promise<Replicas>
         return index >= 0 ? { index } : undefined;
       }).then(({ index }) => index),
     create: async (namespace, names) => {
-      await Promise.all(names.map((name) => createPod(world, namespace, name)));
+      await Promise.all(names.map((name) => world.kube.create(aPod({ namespace, name, plane: namespace }))));
     },
     untilNothingIsLeft: (namespace, limitMs) => untilNothingIsLeft(world, namespace, limitMs),
     async stop() {
@@ -139,17 +136,6 @@ function repeated(values: readonly string[]): readonly string[] {
   return values.filter((value, index) => values.indexOf(value) !== index);
 }
 
-async function proxyOf(path: string): Promise<{ readonly proxy: RecordingProxy; readonly text: string }> {
-  const { clusters, users } = parse(readFileSync(path, "utf8")) as {
-    readonly clusters: readonly { readonly cluster: Readonly<Record<string, string>> }[];
-    readonly users: readonly { readonly user: { readonly token: string } }[];
-  };
-  const { server = "", "certificate-authority-data": ca = "" } = clusters[0]?.cluster ?? {};
-  const proxy = await startRecordingProxy({ url: server, caPem: Buffer.from(ca, "base64").toString("utf8") });
-  const token = users[0]?.user.token ?? "";
-  return { proxy, text: toKubeconfig({ url: proxy.url, caPem: proxy.caPem ?? "", token }) };
-}
-
 /** What a Deployment does for its pods. */
 function keepRunning(world: World): { readonly losses: readonly Loss[]; stop(): void } {
   const losses: Loss[] = [];
@@ -178,19 +164,6 @@ function lostLeaseWhy({ logs }: World, name: string, sinceMs: number): string | 
       !(Date.parse(String(time)) < sinceMs),
   );
   return line === undefined ? undefined : String(line["why"]);
-}
-
-async function createPod({ kube }: World, namespace: string, name: string): Promise<void> {
-  const pod = aPod({ namespace, name, plane: namespace });
-  let refusal = "";
-  await eventually(
-    `pod ${name} is created`,
-    async () => {
-      refusal = (await kube.refusalOf(pod)) ?? "";
-      return refusal === "";
-    },
-    { state: () => refusal },
-  );
 }
 
 async function untilNothingIsLeft({ kube, sandbox }: World, namespace: string, limitMs = 40_000): Promise<void> {

@@ -128,7 +128,7 @@ suite(reason === undefined ? "the image" : `the image: ${reason}`, () => {
       await kube.apply(aNamespace("image"));
       await kube.apply(aPlane("image"));
       await kube.untilPlaneSays("image", "VSwitchesFound");
-      await kube.apply(aPod({ namespace: "image", name: "first", plane: "image" }));
+      await kube.create(aPod({ namespace: "image", name: "first", plane: "image" }));
       const { pod, podEni } = await kube.untilRunning("image", "first");
       expect(podEni.status?.phase).toBe("Bind");
       expect(pod.status?.podIP).toMatch(/^10\.[12]\./);
