@@ -10,6 +10,11 @@ import { eventually, quickLease, startWorld, type World } from "./world.ts";
 const namespace = "fixed";
 const zone = "cn-hangzhou-h";
 const ttlMs = 5_000;
+/**
+ * kube-controller-manager looks every 20 s for pods whose node is gone, and deletes them 40 s later at the earliest, at one of
+ * its looks: 40 to 80 s after the node went. Source: Kubernetes, pkg/controller/podgc
+ */
+const nodeLossMs = 120_000;
 
 describe("fixed addresses", () => {
   let world: World;
@@ -32,7 +37,12 @@ describe("fixed addresses", () => {
   afterAll(() => world.stop(), 30_000);
 
   /** Pods `<name>-0`… once they run under other uids than `notUids`. */
-  const podsOf = (name: string, count: number, notUids: ReadonlySet<string> = new Set()): Promise<Pod[]> =>
+  const podsOf = (
+    name: string,
+    count: number,
+    notUids: ReadonlySet<string> = new Set(),
+    limitMs = 60_000,
+  ): Promise<Pod[]> =>
     Promise.all(
       Array.from({ length: count }, async (_, index) => {
         const podName = `${name}-${index}`;
@@ -40,7 +50,7 @@ describe("fixed addresses", () => {
           const pod = await world.kube.pod(namespace, podName);
           return pod !== undefined && !notUids.has(pod.metadata.uid ?? "");
         };
-        await eventually(`pod ${podName} is there again`, isSuccessor, { limitMs: 60_000 });
+        await eventually(`pod ${podName} is there again`, isSuccessor, { limitMs });
         return (await world.kube.untilRunning(namespace, podName, { limitMs: 60_000 })).pod;
       }),
     );
@@ -63,7 +73,7 @@ describe("fixed addresses", () => {
 
     const lost = second[0]!.spec.nodeName!;
     await sandbox.cluster.removeNode(lost);
-    const [moved] = await podsOf("db", 1, uidsOf(second));
+    const [moved] = await podsOf("db", 1, uidsOf(second), nodeLossMs);
     expect(moved!.status?.podIP).toBe(addresses.get("db-0"));
     expect(moved!.spec.nodeName).not.toBe(lost);
     const node = await kube.node(moved!.spec.nodeName!);
