@@ -173,14 +173,19 @@ describe("processes", () => {
 
   it("a measured run that is interrupted ends at once, with its controlplane and without figures", async () => {
     const other = copyOfRepository("other");
-    const { child, outcome } = startScript(other, ["cmd/sandbox.ts", "--nodes", "1", "--pods", "1", "--exit"]);
-    await eventually("the controlplane is ready", async () => {
-      try {
-        return (await fetch(healthUrlIn(other))).ok;
-      } catch {
-        return false; // Neither its configuration nor its port is there at first.
-      }
-    });
+    const args = ["cmd/sandbox.ts", "--nodes", "1", "--pods", "1", "--exit"];
+    const { child, outcome } = startScript(other, args, 80_000);
+    await eventually(
+      "the controlplane is ready",
+      async () => {
+        try {
+          return (await fetch(healthUrlIn(other))).ok;
+        } catch {
+          return false; // Neither its configuration nor its port is there at first.
+        }
+      },
+      { limitMs: 60_000 },
+    );
     child.kill("SIGINT");
     const startMs = systemClock.monotonic();
     const { code, stdout, stderr } = await outcome;
@@ -188,7 +193,7 @@ describe("processes", () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toContain("interrupted");
     await expect(fetch(healthUrlIn(other))).rejects.toThrow();
-  }, 60_000);
+  }, 100_000);
 
   describe("two replicas", () => {
     const namespace = "follow";
@@ -243,7 +248,7 @@ describe("processes", () => {
     "the measured run of the sandbox: everything bound, its figures on the last line, nothing left",
     async () => {
       const args = ["cmd/sandbox.ts", "--nodes", "2", "--pods", "4", "--json", "--exit"];
-      const { code, stdout, stderr } = await startScript(copy, args, 85_000).outcome;
+      const { code, stdout, stderr } = await startScript(copy, args, 180_000).outcome;
       // Standard error says how far it came.
       expect({ code, stderr }).toMatchObject({ code: 0 });
       const result = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Figures;

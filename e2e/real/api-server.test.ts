@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { systemClock } from "../../runtime/clock.ts";
-import { eventually } from "../world.ts";
+import { eventually, steadyLease } from "../world.ts";
 import { describeReal, madeCount, faultsOf, startReplicas, type Replicas } from "./replicas.ts";
 
 /** So slow that the faults meet interfaces at every step. */
@@ -59,8 +59,7 @@ describeReal("an API server that fails", () => {
     let replicas: Replicas;
 
     beforeAll(async () => {
-      // The published lease: what is tried here are watches, and a busy machine may hold a renewal back for some seconds.
-      const sandbox = { config: { leaseDuration: "15s", renewDeadline: "10s", retryPeriod: "2s" } };
+      const sandbox = { config: steadyLease };
       replicas = await startReplicas({ namespaces: [namespace], apiServer: { apiServerFlags }, sandbox });
     }, 120_000);
     afterAll(() => replicas.stop(), 30_000);
