@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { install, type InstalledClock } from "@sinonjs/fake-timers";
+import { install } from "@sinonjs/fake-timers";
 import type { PodNetworking } from "../../crds/v1beta1/pod-networking.gen.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import { ThrottledError } from "../../runtime/errors.ts";
@@ -11,7 +11,7 @@ function aPlane(name: string, ...vSwitchOptions: string[]): PodNetworking {
 }
 
 describe("the survey of all planes", () => {
-  let timers: InstalledClock;
+  let timers: ReturnType<typeof install>;
   beforeEach(() => {
     timers = install({ now: 1_000_000 });
   });
