@@ -7,6 +7,13 @@ import { CachedVSwitchPool } from "./vswitch-pool.ts";
 
 const signal = new AbortController().signal;
 
+interface Query {
+  readonly VSwitchId?: string;
+  readonly VpcId?: string;
+  readonly PageSize?: number;
+  readonly PageNumber?: number;
+}
+
 describe("the vSwitch pool", () => {
   let time: VirtualTime;
   beforeEach(() => {
@@ -29,19 +36,19 @@ describe("the vSwitch pool", () => {
       AvailableIpAddressCount: free[id],
     });
     const invoke: Invoke = async (api, _, parameters) => {
-      const { VSwitchId, VpcId, PageSize = 10, PageNumber = 1 } = parameters as Record<string, unknown>;
+      const { VSwitchId, VpcId = "", PageSize = 10, PageNumber = 1 } = parameters as Query;
       if (VSwitchId === undefined) {
-        pages.push(`${String(VpcId)} ${Number(PageNumber)} of ${Number(PageSize)}`);
+        pages.push(`${VpcId} ${PageNumber} of ${PageSize}`);
         await time.clock.sleep(100);
         if (listingFails !== undefined) throw toOperatorError(api, listingFails, 0);
         const ids = VpcId === "vpc-1" ? Object.keys(free).filter((id) => !unlisted.has(id)) : [];
-        const from = (Number(PageNumber) - 1) * Number(PageSize);
+        const from = (PageNumber - 1) * PageSize;
         return {
           TotalCount: ids.length,
-          VSwitches: { VSwitch: ids.slice(from, from + Number(PageSize)).map(rowOf) },
+          VSwitches: { VSwitch: ids.slice(from, from + PageSize).map(rowOf) },
         };
       }
-      const id = String(VSwitchId);
+      const id = VSwitchId;
       reads.push(id);
       await time.clock.sleep(100);
       const refusal = refusals.get(id);

@@ -270,16 +270,22 @@ export class CachedVSwitchPool implements VSwitchPool {
   #keep(id: string, result: VSwitch | UnreadVSwitch, isSurveyed: boolean): void {
     const nowMs = this.#options.clock.now();
     const last = this.#entries.get(id);
-    const own = last?.own ?? new OwnUse();
-    if (last !== undefined && !("error" in last.result) && !("error" in result)) {
-      own.read(last.result.freeIpv4Count - result.freeIpv4Count, nowMs);
-    }
+    const own = ownUseAt(last, result, nowMs);
     const askedAtMs = isSurveyed ? (last?.askedAtMs ?? nowMs) : nowMs;
     this.#entries.delete(id);
     this.#entries.set(id, { result, readAtMs: nowMs, askedAtMs, isSurveyed, own });
     const [oldest] = this.#entries.keys();
     if (oldest !== undefined && this.#entries.size > (this.#options.size ?? 1_000)) this.#entries.delete(oldest);
   }
+}
+
+/** What of our own use the result may not show. */
+function ownUseAt(last: Entry | undefined, result: VSwitch | UnreadVSwitch, nowMs: number): OwnUse {
+  const own = last?.own ?? new OwnUse();
+  if (last !== undefined && !("error" in last.result) && !("error" in result)) {
+    own.read(last.result.freeIpv4Count - result.freeIpv4Count, nowMs);
+  }
+  return own;
 }
 
 /** What a plane makes of it: its zone, or that it is missing or unread; undefined when nothing is known. */

@@ -42,7 +42,7 @@ export function createPlanes(world: World, { caches, cloud, recorder }: PlanePar
     recorder: recorder.forController(podNetworkingController.name),
     clock,
   });
-  let wake = (_plane: string, _afterMs?: number): void => undefined;
+  let wake: (plane: string, afterMs?: number) => void = () => undefined;
   const survey = new podNetworkingController.PlaneSurvey({
     planes: podNetworkings.lister,
     vSwitches: cloud.vSwitches,

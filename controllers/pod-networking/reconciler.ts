@@ -105,16 +105,27 @@ export class PodNetworkingReconciler implements Reconciler {
     const condition = readyCondition(report.reason, report.message, metadata.generation ?? 0);
     const own = setCondition(status?.conditions, condition, nowIso);
     const conditions = this.#podConditions(plane).reduce((all, each) => setCondition(all, each, nowIso), own);
-    const result = report.requeueAfterMs === undefined ? {} : { requeueAfterMs: report.requeueAfterMs };
-    const news = isNews(status, report);
-    const writtenAgoMs = nowMs - (this.#podsWrittenAtMs.get(metadata.name) ?? -Infinity);
-    if (!news && own === status?.conditions) {
-      if (conditions === own) return result;
-      if (writtenAgoMs < podsSettleMs) return sooner(result, podsSettleMs - writtenAgoMs);
-    }
-    if (conditions !== own) this.#podsWrittenAtMs.set(metadata.name, nowMs);
-    if ((await this.#write(plane, report, { conditions, nowIso }, signal)) && news) this.#tell(plane, report);
-    return result;
+    const changes = {
+      isNews: isNews(status, report),
+      ofReady: own !== status?.conditions,
+      ofPods: conditions !== own,
+    };
+    const writeInMs = this.#writeInMs(metadata.name, changes, nowMs);
+    if (writeInMs > 0) return soonest(report.requeueAfterMs, writeInMs);
+    const isWritten = await this.#write(plane, report, { conditions, nowIso }, signal);
+    if (changes.ofPods) this.#podsWrittenAtMs.set(metadata.name, nowMs);
+    if (isWritten && changes.isNews) this.#tell(plane, report);
+    return soonest(report.requeueAfterMs);
+  }
+
+  /** Milliseconds until the changes are to be written; Infinity when there are none. */
+  #writeInMs(
+    name: string,
+    changes: { readonly isNews: boolean; readonly ofReady: boolean; readonly ofPods: boolean },
+    nowMs: number,
+  ): number {
+    if (changes.isNews || changes.ofReady) return 0;
+    return changes.ofPods ? (this.#podsWrittenAtMs.get(name) ?? -Infinity) + podsSettleMs - nowMs : Infinity;
   }
 
   async #write(
@@ -207,8 +218,10 @@ function sameRecords(one: readonly RecordedVSwitch[], other: readonly RecordedVS
   return one.every(({ id, zone }, index) => other[index]?.id === id && other[index].zone === zone);
 }
 
-function sooner(result: Result, afterMs: number): Result {
-  return { requeueAfterMs: Math.min(afterMs, result.requeueAfterMs ?? Infinity) };
+/** The earliest of the times, milliseconds from now; undefined and Infinity are never. */
+function soonest(...times: readonly (number | undefined)[]): Result {
+  const requeueAfterMs = Math.min(...times.map((time) => time ?? Infinity));
+  return requeueAfterMs === Infinity ? {} : { requeueAfterMs };
 }
 
 function toLookup(result: VSwitchResult | { readonly vSwitchId: string }): Lookup {
