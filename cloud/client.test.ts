@@ -44,6 +44,7 @@ describe("the cloud client", () => {
       logger: silentLogger,
       registry,
       regionId: "cn-hangzhou",
+      vpcId: "vpc-1",
       fence: { assertHeld: () => undefined },
       ...overrides,
     });

@@ -18,6 +18,10 @@ export interface CloudOptions {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly regionId: string;
+  /** VPC of the cluster. */
+  readonly vpcId: string;
+  /** Addresses of a vSwitch that records ask for and that are not taken yet. */
+  readonly intendedAddresses?: (vSwitchId: string) => number;
   /** Throws when the lease is not held; asked right before each call that changes something. */
   readonly fence: { assertHeld(): void };
   /**
@@ -71,6 +75,8 @@ export function createCloud(options: CloudOptions): Cloud {
     invoke,
     clock,
     regionId,
+    vpcId: options.vpcId,
+    ...(options.intendedAddresses && { intended: options.intendedAddresses }),
     ttlMs: options.vSwitchCacheTtlMs ?? 1_200_000,
     size: options.vSwitchPoolSize ?? 1_000,
   });

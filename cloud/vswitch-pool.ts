@@ -1,10 +1,11 @@
 /** Remembers vSwitches and how many of their addresses are free, our own use included. */
 import type { VSwitch } from "../domain/vswitch/vswitch.ts";
-import { OperatorError, TransientError, WaitingError } from "../runtime/errors.ts";
+import { OperatorError, WaitingError } from "../runtime/errors.ts";
 import type { Clock } from "../runtime/ports.ts";
-import { isRecord, textOf } from "./call.ts";
 import { abortError } from "./limiter.ts";
 import type { Invoke } from "./invoke.ts";
+import { OwnUse } from "./own-use.ts";
+import { listVSwitches, readVSwitch } from "./vswitch-answers.ts";
 
 /** A vSwitch that could not be read, and why. */
 export interface UnreadVSwitch {
@@ -18,6 +19,18 @@ export interface VSwitchPool {
    * Never rejects but for AbortError: an id that cannot be read says so in its place.
    */
   get(ids: readonly string[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]>;
+  /** One result per id from the cache, at no cost; undefined for what is not in it or no longer fresh. */
+  known(ids: readonly string[]): readonly (VSwitch | UnreadVSwitch | undefined)[];
+  /**
+   * Looks at all these at once: lists their VPCs, and asks for each that is not listed by its id, for a listing may lag or
+   * tear. Refreshes the free counts of all that are remembered. Returns the ids that are found, missing or in a zone other
+   * than before. @throws what a call throws; then nothing has changed.
+   */
+  survey(ids: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
+  /** Free addresses as far as known now, and never 0 only because of what others are about to take; undefined: not known. */
+  freeIpv4Count(vSwitchId: string): number | undefined;
+  /** Counts one address of each as taken until the returned function is called: the record that asks for it is on its way. */
+  reserve(vSwitchIds: readonly string[]): () => void;
   /** We use one more address of it. */
   taken(vSwitchId: string): void;
   /** We gave one address back. */
@@ -33,6 +46,10 @@ export interface VSwitchPoolOptions {
   readonly invoke: Invoke;
   readonly clock: Clock;
   readonly regionId: string;
+  /** VPC of the cluster, which a survey lists. */
+  readonly vpcId: string;
+  /** Addresses of a vSwitch that records ask for and that are not taken yet. Source: PodENIs without interface ids. */
+  readonly intended?: (vSwitchId: string) => number;
   /** Milliseconds that a read stays fresh. @default 1_200_000 (20 min). Source: config `vSwitchCacheTTL`. */
   readonly ttlMs?: number;
   /** vSwitches remembered; the least recently read goes first. @default 1_000. Source: config `vSwitchPoolSize`. */
@@ -43,10 +60,19 @@ export interface VSwitchPoolOptions {
 const fullTtlMs = 5_000;
 /** What is missing may be created, and what is forbidden allowed, at any time; a repair does not wait for the cache. */
 const unreadTtlMs = 20_000;
+/** Of one that surveys look at: long enough for two of them to fail. */
+const surveyedTtlMs = 60_000;
+/** One that no listing has may come to be in another VPC, so it is still asked for by its id from time to time. */
+const missingRereadMs = 300_000;
 
 interface Entry {
-  result: VSwitch | UnreadVSwitch;
+  readonly result: VSwitch | UnreadVSwitch;
+  /** -Infinity: to be read again. */
   readAtMs: number;
+  /** When it was asked for by its id. */
+  readonly askedAtMs: number;
+  readonly isSurveyed: boolean;
+  readonly own: OwnUse;
 }
 
 export class CachedVSwitchPool implements VSwitchPool {
@@ -54,6 +80,7 @@ export class CachedVSwitchPool implements VSwitchPool {
   readonly #entries = new Map<string, Entry>();
   /** Id to the last read after the refusal (or the refusal itself), milliseconds since the epoch. */
   readonly #exhausted = new Map<string, number>();
+  readonly #reserved = new Map<string, number>();
   readonly #reading = new Map<string, Promise<VSwitch | UnreadVSwitch>>();
   readonly #stopped = new AbortController();
 
@@ -79,12 +106,44 @@ export class CachedVSwitchPool implements VSwitchPool {
     }
   }
 
+  known(ids: readonly string[]): readonly (VSwitch | UnreadVSwitch | undefined)[] {
+    return ids.map((id) => this.#fresh(id));
+  }
+
+  async survey(ids: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    const wanted = new Set(ids);
+    const listed = await this.#list(wanted, signal);
+    const before = new Map([...listed.keys(), ...wanted].map((id) => [id, outcomeOf(this.#entries.get(id)?.result)]));
+    for (const [id, result] of listed) if (wanted.has(id) || this.#entries.has(id)) this.#keep(id, result, true);
+    const unlisted = [...wanted].filter((id) => !listed.has(id));
+    await Promise.all(unlisted.map((id) => this.#lookForUnlisted(id)));
+    this.#unblockRegained();
+    return [...before].flatMap(([id, outcome]) => (outcomeOf(this.#entries.get(id)?.result) === outcome ? [] : [id]));
+  }
+
+  freeIpv4Count(vSwitchId: string): number | undefined {
+    const result = this.#fresh(vSwitchId);
+    return result === undefined || "error" in result ? undefined : result.freeIpv4Count;
+  }
+
+  reserve(vSwitchIds: readonly string[]): () => void {
+    const add = (by: number): void => {
+      for (const id of vSwitchIds) {
+        const count = (this.#reserved.get(id) ?? 0) + by;
+        if (count === 0) this.#reserved.delete(id);
+        else this.#reserved.set(id, count);
+      }
+    };
+    add(1);
+    return () => add(-1);
+  }
+
   taken(vSwitchId: string): void {
-    this.#adjust(vSwitchId, -1);
+    this.#entries.get(vSwitchId)?.own.changed(1, this.#options.clock.now());
   }
 
   returned(vSwitchId: string): void {
-    this.#adjust(vSwitchId, 1);
+    this.#entries.get(vSwitchId)?.own.changed(-1, this.#options.clock.now());
   }
 
   exhausted(vSwitchId: string): void {
@@ -100,10 +159,11 @@ export class CachedVSwitchPool implements VSwitchPool {
     const due = [...this.#exhausted].filter(([, readAtMs]) => nowMs - readAtMs >= fullTtlMs).map(([id]) => id);
     for (const id of due) {
       this.#exhausted.set(id, nowMs);
-      this.#entries.delete(id);
+      const entry = this.#entries.get(id);
+      if (entry !== undefined) entry.readAtMs = -Infinity;
     }
     const results = await this.get(due, signal);
-    const regained = results.filter((result) => !("error" in result) && this.#countOf(result.vSwitchId) > 0);
+    const regained = results.filter((result) => !("error" in result) && this.#unusedOf(result.vSwitchId) > 0);
     const ids = regained.map((result) => result.vSwitchId);
     for (const id of ids) this.#exhausted.delete(id);
     return ids;
@@ -113,6 +173,38 @@ export class CachedVSwitchPool implements VSwitchPool {
   close(): void {
     this.#stopped.abort();
   }
+
+  // ---- survey ----
+
+  async #list(wanted: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlyMap<string, VSwitch>> {
+    const { invoke, regionId, vpcId } = this.#options;
+    const results = [...wanted].flatMap((id) => this.#entries.get(id)?.result ?? []);
+    const vpcIds = new Set([vpcId, ...results.flatMap((result) => ("error" in result ? [] : [result.vpcId]))]);
+    const listed = new Map<string, VSwitch>();
+    for (const each of vpcIds) {
+      const rows = await listVSwitches(invoke, { regionId, vpcId: each }, { priority: "bind", signal });
+      for (const row of rows) listed.set(row.vSwitchId, row);
+    }
+    return listed;
+  }
+
+  async #lookForUnlisted(id: string): Promise<void> {
+    const entry = this.#entries.get(id);
+    const nowMs = this.#options.clock.now();
+    const isStillMissing = outcomeOf(entry?.result) === "missing" && nowMs - (entry?.askedAtMs ?? 0) < missingRereadMs;
+    if (!isStillMissing) await this.#read(id);
+    const { result } = this.#entries.get(id) ?? {};
+    if (result !== undefined && outcomeOf(result) === "missing") this.#keep(id, result, true);
+  }
+
+  #unblockRegained(): void {
+    const nowMs = this.#options.clock.now();
+    for (const [id, sinceMs] of this.#exhausted) {
+      if (nowMs - sinceMs >= fullTtlMs && this.#unusedOf(id) > 0) this.#exhausted.delete(id);
+    }
+  }
+
+  // ---- cache ----
 
   #fresh(id: string): VSwitch | UnreadVSwitch | undefined {
     const entry = this.#entries.get(id);
@@ -124,14 +216,26 @@ export class CachedVSwitchPool implements VSwitchPool {
     return this.#view(entry.result);
   }
 
-  #ttlMsOf({ result }: Entry): number {
-    if ("error" in result) return unreadTtlMs;
-    return result.freeIpv4Count <= 0 ? fullTtlMs : (this.#options.ttlMs ?? 1_200_000);
+  #ttlMsOf({ result, isSurveyed }: Entry): number {
+    if ("error" in result) return isSurveyed ? surveyedTtlMs : unreadTtlMs;
+    return this.#unusedOf(result.vSwitchId) <= 0 ? fullTtlMs : (this.#options.ttlMs ?? 1_200_000);
   }
 
   #view(result: VSwitch | UnreadVSwitch): VSwitch | UnreadVSwitch {
-    if ("error" in result || !this.#exhausted.has(result.vSwitchId)) return result;
-    return { ...result, freeIpv4Count: 0, isExhausted: true };
+    if ("error" in result) return result;
+    const id = result.vSwitchId;
+    if (this.#exhausted.has(id)) return { ...result, freeIpv4Count: 0, isExhausted: true };
+    const unused = this.#unusedOf(id);
+    const promised = (this.#options.intended?.(id) ?? 0) + (this.#reserved.get(id) ?? 0);
+    // A promise may come to nothing, so it makes a vSwitch less attractive but never full: the cloud's refusal does.
+    return { ...result, freeIpv4Count: Math.max(Math.min(unused, 1), unused - promised) };
+  }
+
+  /** Free addresses by the last read, less what we took since; 0 when it is not known. */
+  #unusedOf(id: string): number {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || "error" in entry.result) return 0;
+    return Math.max(0, entry.result.freeIpv4Count - entry.own.unseen);
   }
 
   #read(id: string): Promise<VSwitch | UnreadVSwitch> {
@@ -144,20 +248,15 @@ export class CachedVSwitchPool implements VSwitchPool {
 
   async #readNow(id: string): Promise<VSwitch | UnreadVSwitch> {
     const result = await this.#ask(id);
-    if (isLasting(result)) this.#keep(id, { result, readAtMs: this.#options.clock.now() });
+    if (isLasting(result)) this.#keep(id, result, false);
     return this.#view(result);
   }
 
   async #ask(id: string): Promise<VSwitch | UnreadVSwitch> {
+    const { invoke, regionId } = this.#options;
     try {
-      const answer = await this.#options.invoke(
-        "DescribeVSwitches",
-        { mutates: false, repeats: true },
-        // One id a call: the API documents no list.
-        { RegionId: this.#options.regionId, VSwitchId: id },
-        { priority: "bind", signal: this.#stopped.signal },
-      );
-      return findVSwitch(answer, id) ?? { vSwitchId: id, error: "NotFound" };
+      const options = { priority: "bind", signal: this.#stopped.signal } as const;
+      return (await readVSwitch(invoke, { regionId, vSwitchId: id }, options)) ?? { vSwitchId: id, error: "NotFound" };
     } catch (error) {
       if (isNotFound(error)) return { vSwitchId: id, error: "NotFound" };
       if (error instanceof OperatorError) return { vSwitchId: id, error };
@@ -168,23 +267,32 @@ export class CachedVSwitchPool implements VSwitchPool {
     }
   }
 
-  #keep(id: string, entry: Entry): void {
+  #keep(id: string, result: VSwitch | UnreadVSwitch, isSurveyed: boolean): void {
+    const nowMs = this.#options.clock.now();
+    const last = this.#entries.get(id);
+    const own = ownUseAt(last, result, nowMs);
+    const askedAtMs = isSurveyed ? (last?.askedAtMs ?? nowMs) : nowMs;
     this.#entries.delete(id);
-    this.#entries.set(id, entry);
+    this.#entries.set(id, { result, readAtMs: nowMs, askedAtMs, isSurveyed, own });
     const [oldest] = this.#entries.keys();
     if (oldest !== undefined && this.#entries.size > (this.#options.size ?? 1_000)) this.#entries.delete(oldest);
   }
+}
 
-  #adjust(id: string, by: number): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined || "error" in entry.result) return;
-    entry.result = { ...entry.result, freeIpv4Count: Math.max(0, entry.result.freeIpv4Count + by) };
+/** What of our own use the result may not show. */
+function ownUseAt(last: Entry | undefined, result: VSwitch | UnreadVSwitch, nowMs: number): OwnUse {
+  const own = last?.own ?? new OwnUse();
+  if (last !== undefined && !("error" in last.result) && !("error" in result)) {
+    own.read(last.result.freeIpv4Count - result.freeIpv4Count, nowMs);
   }
+  return own;
+}
 
-  #countOf(id: string): number {
-    const result = this.#entries.get(id)?.result;
-    return result === undefined || "error" in result ? 0 : result.freeIpv4Count;
-  }
+/** What a plane makes of it: its zone, or that it is missing or unread; undefined when nothing is known. */
+function outcomeOf(result: VSwitch | UnreadVSwitch | undefined): string | undefined {
+  if (result === undefined) return undefined;
+  if (!("error" in result)) return `in ${result.zoneId}`;
+  return result.error === "NotFound" ? "missing" : "unread";
 }
 
 /** True when asking again at once would be answered the same: everything but a failure that may pass by itself. */
@@ -194,30 +302,4 @@ function isLasting(result: VSwitch | UnreadVSwitch): boolean {
 
 function isNotFound(error: unknown): boolean {
   return error instanceof OperatorError && error.reason === "VSwitchNotFound";
-}
-
-/** @throws TransientError for an answer of another shape */
-function findVSwitch(answer: unknown, id: string): VSwitch | undefined {
-  const wrapper = isRecord(answer) ? answer["VSwitches"] : undefined;
-  const list: unknown = isRecord(wrapper) ? wrapper["VSwitch"] : undefined;
-  if (!Array.isArray(list)) {
-    throw new TransientError("MalformedAnswer", "DescribeVSwitches: no VSwitches in the answer", {
-      cloud: { api: "DescribeVSwitches", code: "MalformedAnswer", outcome: "unknown" },
-    });
-  }
-  const found: unknown = list.find((item: unknown) => isRecord(item) && item["VSwitchId"] === id);
-  return isRecord(found) ? toVSwitch(found, id) : undefined;
-}
-
-function toVSwitch(value: Readonly<Record<string, unknown>>, id: string): VSwitch {
-  const count = value["AvailableIpAddressCount"];
-  return {
-    vSwitchId: id,
-    vpcId: textOf(value["VpcId"]) ?? "",
-    zoneId: textOf(value["ZoneId"]) ?? "",
-    ipv4Cidr: textOf(value["CidrBlock"]) ?? "",
-    ipv6Cidr: textOf(value["Ipv6CidrBlock"]) ?? "",
-    freeIpv4Count: typeof count === "number" ? count : 0,
-    isExhausted: false,
-  };
 }

@@ -42,6 +42,7 @@ function aClient(call: CloudCall, clock: Clock, random: () => number) {
     logger: silentLogger,
     registry: new Registry(),
     regionId,
+    vpcId: "vpc-1",
     fence: { assertHeld: () => undefined },
   });
   cloud.start(signal);

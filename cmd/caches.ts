@@ -30,6 +30,9 @@ export interface Caches {
   readonly networkInterfaces: Stored<NetworkInterface>;
 }
 
+/** Index of PodENIs by the vSwitches in which they are about to be given addresses. */
+export const intentIndex = "intent";
+
 type InformerSettings<T extends KubeObject> = ConstructorParameters<typeof Informer<T>>[0];
 
 export function createCaches({ transport, clock, random, log, metrics }: World, fence: Fence): Caches {
@@ -57,10 +60,21 @@ export function createCaches({ transport, clock, random, log, metrics }: World, 
     namespaces: stored<Namespace>(resourceTypes.namespaces, { transform: slimNamespace }),
     podNetworkings: stored<PodNetworking>(resourceTypes.podNetworkings),
     podEnis: stored<PodENI>(resourceTypes.podEnis, {
-      indexes: { node: (podEni) => listOf(podEni.metadata.labels?.[labels.node]), [planeIndex]: planesOf },
+      indexes: {
+        node: (podEni) => listOf(podEni.metadata.labels?.[labels.node]),
+        [planeIndex]: planesOf,
+        [intentIndex]: intendedVSwitches,
+      },
     }),
     networkInterfaces: stored<NetworkInterface>(resourceTypes.networkInterfaces),
   };
+}
+
+/** A vSwitch of two interfaces counts once; hardly any pod has two in one. */
+function intendedVSwitches({ metadata, spec, status }: PodENI): string[] {
+  if (metadata.deletionTimestamp !== undefined || status?.phase === "Deleting") return [];
+  const pending = (spec?.allocations ?? []).filter(({ eni }) => (eni?.id ?? "") === "");
+  return pending.flatMap(({ eni }) => listOf(eni?.vSwitchID));
 }
 
 function listOf(value: string | undefined): string[] {

@@ -18,6 +18,7 @@ import type { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createBindMetrics } from "./bind-metrics.ts";
 import type { Caches } from "./caches.ts";
 import { createFallbackNetworks } from "./fallback-networks.ts";
+import { createPlanes, type Planes } from "./planes.ts";
 import type { World } from "./wiring.ts";
 
 /** What the controllers share with admission and with each other. */
@@ -31,6 +32,7 @@ export interface ControllerParts {
 export interface Controllers {
   readonly all: readonly Controller[];
   readonly collector: InterfaceCollector;
+  readonly planes: Pick<Planes, "survey">;
   /** The leader's time begins: what was seen before it may be old. */
   lead(): void;
   /** Waits for the calls that are on their way. */
@@ -117,17 +119,11 @@ export function createControllers(world: World, parts: ControllerParts): Control
     clock,
     log,
   });
-  const podNetworkingReconciler = new podNetworkingController.PodNetworkingReconciler({
-    lister: podNetworkings.lister,
-    client: podNetworkings.client,
-    vSwitches: cloud.vSwitches,
-    recorder: recorder.forController(podNetworkingController.name),
-    clock,
-  });
+  const planes = createPlanes(world, parts);
   const controller = (name: string, reconciler: Reconciler, workers: number): Controller =>
     new Controller({ name, reconciler, workers, clock, log, metrics, random });
   const controllers = {
-    podNetworking: controller(podNetworkingController.name, podNetworkingReconciler, podNetworkingController.workers),
+    podNetworking: controller(podNetworkingController.name, planes.reconciler, podNetworkingController.workers),
     pod: controller(podController.name, podReconciler, config.podMaxConcurrent),
     podEni: controller(podEniController.name, podEniReconciler, config.podEniMaxConcurrent),
     networkInterface: controller(networkInterfaceController.name, networkInterfaceReconciler, config.eniMaxConcurrent),
@@ -135,7 +131,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
 
   // What wakes whom.
   const wakePodEni = (key: string): void => controllers.podEni.enqueue(key);
-  onEvery(podNetworkings.informer, (plane) => controllers.podNetworking.enqueue(plane.metadata.name));
+  planes.connect(controllers.podNetworking);
   onEvery(pods.informer, (pod) => controllers.pod.enqueue(keyOfObject(pod)));
   onEvery(podEnis.informer, (podEni) => {
     controllers.pod.enqueue(keyOfObject(podEni));
@@ -174,6 +170,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   return {
     all: Object.values(controllers),
     collector,
+    planes,
     lead: () => ledger.lead(clock.now()),
     stop: async () => {
       await Promise.all([creations.stop(), effects.stop()]);

@@ -1,6 +1,7 @@
 import { createCloud, type Cloud } from "../cloud/client.ts";
 import type { CloudCall } from "../cloud/call.ts";
 import * as podEniController from "../controllers/pod-eni/index.ts";
+import * as podNetworkingController from "../controllers/pod-networking/index.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { createObjectClient } from "../kube/object-client.ts";
 import { resourceTypes } from "../kube/resources.ts";
@@ -12,7 +13,7 @@ import type { Transport } from "../runtime/transport.ts";
 import { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createRoutes } from "../webhook/routes.ts";
 import type { AdmissionHandler } from "../webhook/admission.ts";
-import { createCaches } from "./caches.ts";
+import { createCaches, intentIndex } from "./caches.ts";
 import { isControllerEnabled, type ControlplaneConfig } from "./config.ts";
 import { createControllers } from "./controllers.ts";
 import { createElector } from "./election.ts";
@@ -62,6 +63,8 @@ export function buildControlplane(world: World): Controlplane {
     logger: log,
     registry: metrics.registry,
     regionId: config.regionId,
+    vpcId: config.vpcId,
+    intendedAddresses: (vSwitchId) => podEnis.lister.byIndex(intentIndex, vSwitchId).length,
     fence,
     ...(elector !== undefined && { recordUsage: oneAtATime(() => elector.renewNow()) }),
     callsPerMinute: config.rateLimit,
@@ -107,6 +110,10 @@ export function buildControlplane(world: World): Controlplane {
   );
   if (isEnabled(podEniController.name)) {
     manager.add(leaderPart("interface-gc", (signal) => controllers.collector.run(signal)));
+  }
+
+  if (isEnabled(podNetworkingController.name)) {
+    manager.add(leaderPart("vswitch-survey", (signal) => controllers.planes.survey(signal)));
   }
 
   const routes = createRoutes({

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { errorRows, unknownRow } from "../cloud/error-codes.ts";
 import { reasons as networkInterface } from "../controllers/network-interface/conditions.ts";
 import { podGoneCondition, podPresentCondition, reasons as podEni } from "../controllers/pod-eni/conditions.ts";
-import { reasons as podNetworking } from "../controllers/pod-networking/conditions.ts";
+import { ambiguousReasons, podsReasons, reasons as podNetworking } from "../controllers/pod-networking/conditions.ts";
 
 const text = readFileSync(new URL("../docs/conditions.md", import.meta.url), "utf8");
 
@@ -19,7 +19,10 @@ const ofCreation = ["Stopping", "InternalError"];
 
 describe("docs/conditions.md", () => {
   it.each([
-    { kind: "PodNetworking", reasons: Object.values(podNetworking) },
+    {
+      kind: "PodNetworking",
+      reasons: [podNetworking, podsReasons, ambiguousReasons].flatMap((reasons): string[] => Object.values(reasons)),
+    },
     {
       kind: "PodENI",
       reasons: [...Object.values(podEni), ...ofCreation, podGoneCondition().reason, podPresentCondition().reason],

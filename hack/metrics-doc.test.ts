@@ -4,6 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import type { Registry } from "prom-client";
 import { createCloudMetrics } from "../cloud/metrics.ts";
 import { createBindMetrics } from "../cmd/bind-metrics.ts";
+import { createPlaneMetrics } from "../cmd/plane-metrics.ts";
 import { createConfigMetrics } from "../cmd/config-metrics.ts";
 import { parseConfigFile } from "../cmd/config.ts";
 import { createMetrics } from "../runtime/metrics.ts";
@@ -41,6 +42,7 @@ describe("docs/metrics.md", () => {
     createCloudMetrics(registry, () => []);
     createWebhookMetrics(registry);
     createBindMetrics(registry, { inUse: 0, waiting: 0, limit: 100 });
+    createPlaneMetrics(registry, () => []);
     const { config } = parseConfigFile({ path: "none", text: "" });
     createConfigMetrics(registry, config, { level: () => "", onChange: () => undefined });
     expect(documented()).toEqual(metricsOf(registry));

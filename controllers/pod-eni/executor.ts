@@ -208,15 +208,16 @@ export class PodEniExecutor {
       ...(resourceGroupId !== "" && { resourceGroupId }),
     };
     const priority: CallPriority = isFixed ? "bind-fixed" : "bind";
-    const started = operations.start(`${key}/${name}`, key, async (signal) => {
-      try {
-        return await cloud.createEni(request, { priority, signal, onTiming: (timing) => timings.called(key, timing) });
-      } catch (error) {
-        vSwitches.returned(vSwitchId);
-        throw error;
-      }
+    operations.start(`${key}/${name}`, key, async (signal) => {
+      const eni = await cloud.createEni(request, {
+        priority,
+        signal,
+        onTiming: (timing) => timings.called(key, timing),
+      });
+      // Until here the record counts as asking for it.
+      vSwitches.taken(vSwitchId);
+      return eni;
     });
-    if (started) vSwitches.taken(vSwitchId);
   }
 
   // ---- records ----

@@ -1,5 +1,7 @@
-/** Controller `pod-networking`: finds the vSwitches of every plane, and says whether pods may use it. */
+/** Controller `pod-networking`: finds the vSwitches of every plane, and says whether pods may use it and which do not follow it. */
+export { isBehind } from "./pods.ts";
 export { PodNetworkingReconciler, type PodNetworkingDeps } from "./reconciler.ts";
+export { PlaneSurvey } from "./survey.ts";
 
 /** Name in the configuration's `controllers` list. */
 export const name = "pod-networking";

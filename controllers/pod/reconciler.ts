@@ -1,5 +1,5 @@
 import { annotations, finalizers, labels } from "../../crds/v1beta1/names.ts";
-import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import { setCondition } from "../../domain/conditions/conditions.ts";
 import { toWireTime } from "../../domain/conditions/wire-time.ts";
 import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
@@ -21,6 +21,10 @@ export interface PodDeps {
   readonly podEnis: { readonly lister: Lister<PodENI>; readonly client: ObjectClient<PodENI> };
   readonly vSwitches: {
     get(ids: readonly string[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]>;
+    /** Free addresses as far as known at this instant; undefined: not known. */
+    freeIpv4Count(id: string): number | undefined;
+    /** Counts one address of each as taken until the returned function is called. */
+    reserve(ids: readonly string[]): () => void;
   };
   /**
    * Networks of a pod whose annotation `pod-networks` is absent: from the PodNetworking that annotation `pod-networking`
@@ -86,10 +90,12 @@ export class PodReconciler implements Reconciler {
       this.#complain(pod, "PodCreateFailed", "CreatePod", networks.problem);
       return;
     }
+    const read = await this.#readVSwitches(networks.list, signal);
+    // Nothing is awaited between the counts and the reservation: other workers choose for their pods at the same time.
     const allocations = toAllocations({
       networks: networks.list,
       node,
-      vSwitches: await this.#readVSwitches(networks.list, signal),
+      vSwitches: new Map(read.map((entry) => [entry.vSwitchId, this.#recounted(entry)])),
       enableTrunk: this.#deps.enableTrunk,
       needsIpv6: this.#deps.needsIpv6,
       pick: (n) => Math.floor(this.#deps.random() * n),
@@ -98,6 +104,20 @@ export class PodReconciler implements Reconciler {
       this.#complain(pod, "PodCreateFailed", "CreatePod", allocations.problem);
       return;
     }
+    const release = this.#deps.vSwitches.reserve(allocations.flatMap(({ eni }) => eni?.vSwitchID ?? []));
+    try {
+      await this.#create(pod, node, allocations, signal);
+    } finally {
+      release();
+    }
+  }
+
+  async #create(
+    pod: Pod,
+    node: NodeFacts,
+    allocations: readonly PodEniAllocation[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { name, namespace = "", uid = "" } = pod.metadata;
     const record: PodENI = {
       apiVersion: "network.alibabacloud.com/v1beta1",
@@ -146,13 +166,14 @@ export class PodReconciler implements Reconciler {
   }
 
   /** Nothing known is no obstacle here: the record is made without a vSwitch, and its own controller tries on. */
-  async #readVSwitches(
-    networks: readonly PodNetwork[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, VSwitch | UnreadVSwitch>> {
+  #readVSwitches(networks: readonly PodNetwork[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]> {
     const ids = [...new Set(networks.flatMap((network) => network.vSwitchOptions))];
-    const found = await this.#deps.vSwitches.get(ids, signal);
-    return new Map(found.map((entry) => [entry.vSwitchId, entry]));
+    return this.#deps.vSwitches.get(ids, signal);
+  }
+
+  #recounted(entry: VSwitch | UnreadVSwitch): VSwitch | UnreadVSwitch {
+    if ("error" in entry) return entry;
+    return { ...entry, freeIpv4Count: this.#deps.vSwitches.freeIpv4Count(entry.vSwitchId) ?? entry.freeIpv4Count };
   }
 
   /** One write: the phase and, durably, when the deletion was seen, which is when the clock of a fixed address starts. */

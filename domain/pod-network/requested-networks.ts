@@ -41,6 +41,21 @@ export function decideRequestedNetworks(annotation: string, planes: readonly Pla
   }
 }
 
+/** Names of the interfaces that the annotation asks of the plane; none of one that cannot be read. */
+export function interfacesFrom(annotation: string | undefined, plane: string): readonly string[] {
+  if (annotation === undefined) return [];
+  try {
+    return parseRequests(annotation).flatMap((request) => (request.network === plane ? [nameOf(request)] : []));
+  } catch {
+    // Admission refused it, or was not asked: such a pod has no interface of any plane.
+    return [];
+  }
+}
+
+function nameOf({ interfaceName }: NetworkRequest): string {
+  return interfaceName === "" ? "eth0" : interfaceName;
+}
+
 function refuse(problem: string): RequestedNetworks {
   return { problem, networks: [], zones: [] };
 }
@@ -72,7 +87,7 @@ function findPlane(name: string, planes: readonly Plane[]): Plane {
 function applyRequest(request: NetworkRequest, plane: Plane | undefined): PodNetwork | undefined {
   if (plane === undefined) return undefined;
   return {
-    ...toPodNetwork(plane, request.interfaceName === "" ? "eth0" : request.interfaceName),
+    ...toPodNetwork(plane, nameOf(request)),
     defaultRoute: request.defaultRoute,
     extraRoutes: request.routes,
   };

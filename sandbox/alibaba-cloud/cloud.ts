@@ -31,6 +31,10 @@ export interface SimulatedCloud {
   addVpc(vpcId: string): void;
   /** @throws RangeError for a block that no vSwitch can have */
   addVSwitch(spec: VSwitchSpec): void;
+  /** Deletes it, whatever is in it: nobody finds it any more, and nothing can be made in it. */
+  removeVSwitch(vSwitchId: string): void;
+  /** It is there again, with what was in it. */
+  restoreVSwitch(vSwitchId: string): void;
   /** Makes exactly so many addresses free now. */
   setFreeAddresses(vSwitchId: string, count: number): void;
   addSecurityGroup(spec: SecurityGroupSpec): void;
@@ -90,6 +94,8 @@ export function createCloud(options: CloudOptions): SimulatedCloud {
   return {
     addVpc: (vpcId) => void world.vpcs.add(vpcId),
     addVSwitch: (spec) => world.addVSwitch(spec),
+    removeVSwitch: (vSwitchId) => void world.removedVSwitches.add(vSwitchId),
+    restoreVSwitch: (vSwitchId) => void world.removedVSwitches.delete(vSwitchId),
     setFreeAddresses: (vSwitchId, count) => world.vSwitches.get(vSwitchId)?.ipv4.setFree(count),
     addSecurityGroup: (spec) => world.addSecurityGroup(spec),
     addInstance: (spec) => world.addInstance(spec),

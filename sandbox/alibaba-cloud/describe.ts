@@ -174,6 +174,7 @@ export const describeVSwitches: Action = (call) => {
   const matching = [...world.vSwitches.values()].filter(
     ({ spec }) =>
       !hasTagFilter &&
+      !world.removedVSwitches.has(spec.vSwitchId) &&
       (vSwitchId === undefined || spec.vSwitchId === vSwitchId) &&
       (vpcId === undefined || spec.vpcId === vpcId) &&
       (zoneId === undefined || spec.zoneId === zoneId),
@@ -192,7 +193,7 @@ export const describeVSwitches: Action = (call) => {
 /** The VPC product spells its code differently from ECS. Source: cloud-api §C3. */
 export const describeVSwitchAttributes: Action = (call) => {
   const vSwitchId = call.parameters.need("VSwitchId");
-  const vSwitch = call.world.vSwitches.get(vSwitchId);
+  const vSwitch = call.world.findVSwitch(vSwitchId);
   if (vSwitch === undefined) {
     throw new Refusal(404, "InvalidVswitchID.NotFound", `The specified VSwitch "${vSwitchId}" is not found.`);
   }
@@ -202,9 +203,16 @@ export const describeVSwitchAttributes: Action = (call) => {
   };
 };
 
-function freeAddresses({ faults }: ActionCall, vSwitch: VSwitch): number {
+/** A late read counts the interfaces of then. */
+function freeAddresses({ faults, world, readDelayMs }: ActionCall, { spec: { vSwitchId }, ipv4 }: VSwitch): number {
   const exhausted = faults.exhaustedVSwitchIds;
-  return exhausted.has("*") || exhausted.has(vSwitch.spec.vSwitchId) ? 0 : vSwitch.ipv4.free;
+  if (exhausted.has("*") || exhausted.has(vSwitchId)) return 0;
+  if (readDelayMs === 0) return ipv4.free;
+  const addressesAt = (delayMs: number): number =>
+    [...world.enis.allSeen(delayMs)]
+      .filter((eni) => eni.vSwitchId === vSwitchId)
+      .reduce((sum, { ipv4s }) => sum + ipv4s.length, 0);
+  return Math.max(0, ipv4.free + addressesAt(0) - addressesAt(readDelayMs));
 }
 
 interface Page {

@@ -157,7 +157,8 @@ export class Endpoint {
   async #act(call: RunningCall, faults: CallFaults, latencyMs: number): Promise<Outcome> {
     const world = this.#world;
     // One in a vSwitch that does not exist allocates nothing.
-    const isCreate = call.api === "CreateNetworkInterface" && world.vSwitches.has(call.parameters["VSwitchId"] ?? "");
+    const isCreate =
+      call.api === "CreateNetworkInterface" && world.findVSwitch(call.parameters["VSwitchId"] ?? "") !== undefined;
     const answered: ((answeredAtMs: number) => void)[] = [];
     const release = this.#occupy(call);
     if (release === undefined) {

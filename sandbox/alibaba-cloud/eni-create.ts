@@ -12,7 +12,7 @@ export const maxSecondaryIpv4sWhenAvailable = 49;
 export const createNetworkInterface: Action = (call) => {
   const { world, parameters } = call;
   const wanted = readCreate(parameters);
-  const vSwitch = world.vSwitches.get(wanted.vSwitchId);
+  const vSwitch = world.findVSwitch(wanted.vSwitchId);
   if (vSwitch === undefined) {
     const message = `The specified VSwitchId "${wanted.vSwitchId}" does not exist.`;
     throw new Refusal(404, "InvalidVSwitchId.NotFound", message);

@@ -25,7 +25,10 @@ export class World {
   readonly eniQuota: number;
   readonly enis: EniStore;
   readonly vpcs = new Set<string>();
+  /** Those that were deleted, too: they take their addresses back. */
   readonly vSwitches = new Map<string, VSwitch>();
+  /** Ids of the deleted ones. */
+  readonly removedVSwitches = new Set<string>();
   readonly securityGroups = new Map<string, SecurityGroup>();
   readonly instances = new Map<string, Instance>();
   /** Interfaces that are created, or being created, and have not been InUse yet. */
@@ -50,6 +53,11 @@ export class World {
     if (spec.freeAddresses !== undefined) ipv4.setFree(spec.freeAddresses);
     const ipv6 = spec.ipv6Cidr === undefined ? undefined : new Ipv6Pool(spec.ipv6Cidr);
     this.vSwitches.set(spec.vSwitchId, { spec, ipv4, ipv6 });
+  }
+
+  /** As callers see it: not, once it is deleted. */
+  findVSwitch(vSwitchId: string): VSwitch | undefined {
+    return this.removedVSwitches.has(vSwitchId) ? undefined : this.vSwitches.get(vSwitchId);
   }
 
   addSecurityGroup(spec: SecurityGroupSpec): void {
