@@ -14,7 +14,8 @@ export interface UnreadVSwitch {
 
 export interface VSwitchPool {
   /**
-   * One result per id, in the order asked. From the cache while it is fresh; concurrent readers of an id share one call.
+   * One result per id, in the order asked. From the cache while it is fresh; concurrent readers of an id share one call. When
+   * a read fails for a reason that may pass, what was known before is the answer: vSwitches seldom change.
    * Never rejects but for AbortError: an id that cannot be read says so in its place.
    */
   get(ids: readonly string[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]>;
@@ -100,10 +101,11 @@ export class CachedVSwitchPool implements VSwitchPool {
     const due = [...this.#exhausted].filter(([, readAtMs]) => nowMs - readAtMs >= fullTtlMs).map(([id]) => id);
     for (const id of due) {
       this.#exhausted.set(id, nowMs);
-      this.#entries.delete(id);
+      const entry = this.#entries.get(id);
+      if (entry !== undefined) entry.readAtMs = -Infinity;
     }
     const results = await this.get(due, signal);
-    const regained = results.filter((result) => !("error" in result) && this.#countOf(result.vSwitchId) > 0);
+    const regained = results.filter(({ vSwitchId }) => this.#countSince(vSwitchId, nowMs) > 0);
     const ids = regained.map((result) => result.vSwitchId);
     for (const id of ids) this.#exhausted.delete(id);
     return ids;
@@ -144,8 +146,12 @@ export class CachedVSwitchPool implements VSwitchPool {
 
   async #readNow(id: string): Promise<VSwitch | UnreadVSwitch> {
     const result = await this.#ask(id);
-    if (isLasting(result)) this.#keep(id, { result, readAtMs: this.#options.clock.now() });
-    return this.#view(result);
+    if (isLasting(result)) {
+      this.#keep(id, { result, readAtMs: this.#options.clock.now() });
+      return this.#view(result);
+    }
+    const known = this.#entries.get(id)?.result;
+    return this.#view(known === undefined || "error" in known ? result : known);
   }
 
   async #ask(id: string): Promise<VSwitch | UnreadVSwitch> {
@@ -181,9 +187,10 @@ export class CachedVSwitchPool implements VSwitchPool {
     entry.result = { ...entry.result, freeIpv4Count: Math.max(0, entry.result.freeIpv4Count + by) };
   }
 
-  #countOf(id: string): number {
-    const result = this.#entries.get(id)?.result;
-    return result === undefined || "error" in result ? 0 : result.freeIpv4Count;
+  /** Free addresses by a read at or after that time; 0 without one. */
+  #countSince(id: string, sinceMs: number): number {
+    const entry = this.#entries.get(id);
+    return entry === undefined || "error" in entry.result || entry.readAtMs < sinceMs ? 0 : entry.result.freeIpv4Count;
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { creatorTagValue, tags as tagNames } from "../../crds/v1beta1/names.ts";
 import fc from "../../test/fixtures/property.ts";
 import type { Eni, EniStatus, EniType } from "../../domain/eni/eni.ts";
 import { certainAfterMs, planSweep, type ListedEni, type SweepState } from "./plan.ts";
@@ -16,7 +17,7 @@ function anEni(given: Partial<Eni> = {}): Eni {
     primaryIpv4: "10.0.0.1",
     ipv6s: [],
     securityGroupIds: ["sg-1"],
-    tags: {},
+    tags: { [tagNames.clusterId]: "c-1", [tagNames.creator]: creatorTagValue },
     ...given,
   };
 }
@@ -34,6 +35,7 @@ function untagged(ageMs: number | undefined): ListedEni {
 function aState(given: Partial<SweepState> = {}): SweepState {
   return {
     enis: [],
+    clusterId: "c-1",
     ownedEniIds: new Set(),
     unmadeInterfacesByUid: new Map(),
     unreferencedRecords: [],
@@ -164,6 +166,7 @@ const anyState: fc.Arbitrary<SweepState> = fc
   })
   .map(({ enis, ownedEniIds, unmade: names, records, suspects }) => ({
     enis: enis.map((one, index) => ({ ...one, eni: { ...one.eni, eniId: `eni-${index}` } })),
+    clusterId: "c-1",
     // A record owns the interface of its name, be it left over or not.
     ownedEniIds: new Set([...ownedEniIds, ...records]),
     unmadeInterfacesByUid: new Map(Object.entries(names).map(([uid, list]) => [uid, new Set(list)])),

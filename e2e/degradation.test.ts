@@ -1,0 +1,170 @@
+/** What operators see and get when calls to the cloud are held back: because they say so, or because the cloud is down. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import type { Condition } from "../crds/v1beta1/condition.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { landscape } from "../sandbox/landscape.ts";
+import { aNamespace, aPlane, aPod, aStatefulSet } from "./manifests.ts";
+import { eventually, startWorld, type World } from "./world.ts";
+
+const namespace = "degraded";
+const fixedForMinutes = { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "10m" };
+
+describe("degradation", () => {
+  let world: World;
+  let config: string;
+
+  beforeAll(async () => {
+    world = await startWorld({ nodes: 4 });
+    config = readFileSync(world.sandbox.replicas[0]!.configPath, "utf8");
+    const { kube } = world;
+    await kube.apply(aNamespace(namespace));
+    await kube.apply(aPlane("elastic"));
+    await kube.apply(aPlane("fixed", { allocationType: fixedForMinutes }));
+    for (const name of ["elastic", "fixed"]) await kube.untilPlaneSays(name, "VSwitchesFound");
+  }, 90_000);
+
+  afterAll(() => world.stop(), 30_000);
+
+  const elasticPod = (name: string) => aPod({ namespace, name, plane: "elastic" });
+  const metrics = async () => (await fetch(world.sandbox.replicas[0]!.metricsUrl)).text();
+  const untilMetric = (line: string, limitMs?: number) =>
+    eventually(`the metric ${line}`, async () => (await metrics()).includes(line), limitMs ? { limitMs } : {});
+  const calls = () => {
+    const { apis } = world.sandbox.cloud.report();
+    return Object.values(apis).reduce((sum, { calls: count }) => sum + count, 0);
+  };
+  const interfaceOf = async (name: string) =>
+    (await world.kube.podEni(namespace, name))?.spec?.allocations?.[0]?.eni?.id ?? "";
+  const isInCloud = (eniId: string) => world.ownInterfaces().some((eni) => eni.eniId === eniId);
+  const readyOf = (conditions: readonly Condition[] | undefined) => conditions?.find(({ type }) => type === "Ready");
+  const untilInterfaceSays = (eniId: string, reason: string) =>
+    eventually(
+      `NetworkInterface ${eniId} says ${reason}`,
+      async () => {
+        const condition = readyOf((await world.kube.networkInterface(eniId))?.status?.conditions);
+        return condition?.reason === reason ? condition : undefined;
+      },
+      { state: async () => (await world.kube.networkInterface(eniId))?.status },
+    );
+  const untilInterfaceIsGone = (eniId: string) =>
+    eventually(`${eniId} is gone`, () => !isInCloud(eniId), { limitMs: 60_000, state: () => world.ownInterfaces() });
+
+  /** Edits the configuration as an operator does, and waits until it counts. */
+  const degrade = async (level: "" | "l0" | "l1") => {
+    const line = level === "" ? "" : `degradation: ${level}\n`;
+    writeFileSync(world.sandbox.replicas[0]!.configPath, config + line);
+    for (const one of ["l0", "l1"]) await untilMetric(`terway_degradation{level="${one}"} ${Number(one === level)}`);
+  };
+
+  it("l0: no call of any kind, everything says why, and goes on by itself when it ends", async () => {
+    const { kube, sandbox } = world;
+    await kube.apply(elasticPod("leaving"));
+    await kube.untilRunning(namespace, "leaving");
+    const leaving = await interfaceOf("leaving");
+    await degrade("l0");
+    const before = calls();
+    sandbox.cloud.addVSwitch({
+      vSwitchId: "vsw-new",
+      cidr: "10.30.0.0/24",
+      zoneId: landscape.zones[0],
+      vpcId: landscape.vpcId,
+    });
+    await kube.deletePod(namespace, "leaving");
+    await kube.apply(elasticPod("coming"));
+    await kube.apply(aPlane("new", { vSwitchOptions: ["vsw-new"] }));
+    const words = "calls to the cloud are suspended: degradation l0 (configuration)";
+    expect((await kube.untilPodEniSays(namespace, "coming", "Degraded")).message).toBe(words);
+    expect((await kube.untilPodEniSays(namespace, "leaving", "Degraded")).message).toBe(words);
+    expect((await untilInterfaceSays(leaving, "Degraded")).message).toBe(words);
+    const ofPlane = await kube.untilPlaneSays("new", "CloudAPIUnavailable");
+    expect(ofPlane.message).toContain(words);
+    await untilMetric("terway_allocation_places_in_use 0");
+    expect(calls()).toBe(before);
+    expect(isInCloud(leaving)).toBe(true);
+
+    await degrade("");
+    await kube.untilRunning(namespace, "coming");
+    await untilInterfaceIsGone(leaving);
+    await kube.untilPlaneSays("new", "VSwitchesFound");
+  }, 120_000);
+
+  it("l1: nothing is released, but pods get interfaces, and a fixed address moves with its pod", async () => {
+    const { kube } = world;
+    await kube.apply(aStatefulSet({ namespace, name: "db", plane: "fixed", replicas: 1 }));
+    const former = await kube.untilRunning(namespace, "db-0");
+    await kube.apply(elasticPod("kept"));
+    await kube.untilRunning(namespace, "kept");
+    const kept = await interfaceOf("kept");
+    await degrade("l1");
+    const released = () => {
+      const { apis } = world.sandbox.cloud.report();
+      return apis.DeleteNetworkInterface?.calls ?? 0;
+    };
+    const before = released();
+    await kube.deletePod(namespace, "kept");
+    await kube.apply(elasticPod("another"));
+    await kube.untilRunning(namespace, "another");
+    const { message } = await untilInterfaceSays(kept, "Degraded");
+    expect(message).toBe("releases in the cloud are suspended: degradation l1 (configuration)");
+
+    await kube.deletePod(namespace, "db-0");
+    const next = await kube.untilRunning(namespace, "db-0", { notUid: former.pod.metadata.uid ?? "" });
+    expect(next.pod.status?.podIP).toBe(former.pod.status?.podIP);
+    expect(released()).toBe(before);
+    expect(world.ownInterfaces().find(({ eniId }) => eniId === kept)?.status).toBe("InUse");
+
+    await degrade("");
+    await untilInterfaceIsGone(kept);
+  }, 120_000);
+
+  it("a cloud that is down: few calls, every object says since when, and all pods run soon after it is back", async () => {
+    const { kube, sandbox, logs } = world;
+    const names = Array.from({ length: 60 }, (_, index) => `crowd-${index}`);
+    sandbox.cloud.setFaults([{ name: "down", api: "*", effect: { type: "reset" } }]);
+    await Promise.all(names.map((name) => kube.apply(elasticPod(name))));
+    await untilMetric('cloud_suspended{product="ecs"} 1');
+    const atStart = calls();
+    const startMs = systemClock.monotonic();
+    const says = await Promise.all(names.map((name) => kube.untilPodEniSays(namespace, name, "CloudUnavailable")));
+    for (const { message } of says) expect(message).toMatch(/ECS does not answer since \d{4}-.*Z \(ConnectionLost\)$/);
+    await untilMetric("terway_allocation_places_in_use 0");
+    const probesAtMost = 4 + (systemClock.monotonic() - startMs) / 4_000;
+    expect(calls() - atStart).toBeLessThanOrEqual(probesAtMost);
+    expect(logs).toContainEqual(
+      expect.objectContaining({ level: "warn", message: expect.stringContaining("does not answer"), product: "ecs" }),
+    );
+
+    sandbox.cloud.setFaults([]);
+    await untilMetric('cloud_suspended{product="ecs"} 0', 15_000);
+    const addresses = await Promise.all(
+      names.map(async (name) => (await kube.untilRunning(namespace, name, { limitMs: 60_000 })).pod.status?.podIP),
+    );
+    expect(new Set(addresses).size).toBe(names.length);
+    expect(sandbox.cloud.report().peakAllocating).toBeLessThanOrEqual(100);
+  }, 180_000);
+
+  it("VPC alone is down: pods of known vSwitches run, and a new plane says what it waits for", async () => {
+    const { kube, sandbox } = world;
+    sandbox.cloud.addVSwitch({
+      vSwitchId: "vsw-later",
+      cidr: "10.31.0.0/24",
+      zoneId: landscape.zones[0],
+      vpcId: landscape.vpcId,
+    });
+    sandbox.cloud.setFaults([
+      { name: "vpc", api: "DescribeVSwitches", effect: { type: "httpError", status: 503, code: "ServiceUnavailable" } },
+    ]);
+    for (const name of ["later-1", "later-2", "later-3"]) {
+      await kube.apply(aPlane(name, { vSwitchOptions: [`vsw-${name}`, "vsw-later"] }));
+    }
+    await untilMetric('cloud_suspended{product="vpc"} 1');
+    await kube.apply(elasticPod("known"));
+    await kube.untilRunning(namespace, "known");
+    expect((await metrics()).includes('cloud_suspended{product="ecs"} 0')).toBe(true);
+    const { message } = await kube.untilPlaneSays("later-1", "CloudAPIUnavailable");
+    expect(message).toContain("VPC does not answer since");
+    sandbox.cloud.setFaults([]);
+    await kube.untilPlaneSays("later-1", "VSwitchNotFound");
+  }, 120_000);
+});
