@@ -100,7 +100,9 @@ describe("the gate before every call", () => {
       wanted.set("l0");
       wanted.set("");
       void gate.enter(read, { priority: "bind", signal: never });
-      const waiting = expect(gate.enter(read, { priority: "bind", signal: never })).rejects.toBeInstanceOf(SuspendedError);
+      const waiting = expect(gate.enter(read, { priority: "bind", signal: never })).rejects.toBeInstanceOf(
+        SuspendedError,
+      );
       wanted.set("l0");
       await waiting;
     });

@@ -109,7 +109,11 @@ export class CallGate {
     const { product } = state;
     const suspension = outageSuspension(state);
     if (suspension !== undefined) state.ramp.refuseAll(toError(suspension));
-    this.#options.logger.warn("the cloud does not answer; calls are suspended, but for a probe", { product, api, code });
+    this.#options.logger.warn("the cloud does not answer; calls are suspended, but for a probe", {
+      product,
+      api,
+      code,
+    });
     this.#tell();
     void this.#probeUntilAnswered(state);
   }

@@ -12,10 +12,11 @@ const nowhere = {
 };
 
 /** A read about nothing, which says whether a product answers at all. */
-export const productProbes: Readonly<Record<Product, { readonly api: ApiName; readonly parameters: CallParameters }>> = {
-  ecs: { api: "DescribeNetworkInterfaces", parameters: { NetworkInterfaceId: [nowhere.eni] } },
-  vpc: { api: "DescribeVSwitches", parameters: { VSwitchId: nowhere.vSwitch } },
-};
+export const productProbes: Readonly<Record<Product, { readonly api: ApiName; readonly parameters: CallParameters }>> =
+  {
+    ecs: { api: "DescribeNetworkInterfaces", parameters: { NetworkInterfaceId: [nowhere.eni] } },
+    vpc: { api: "DescribeVSwitches", parameters: { VSwitchId: nowhere.vSwitch } },
+  };
 
 /** Rights are looked at before parameters, so a call about nothing answers "denied" or "not found". */
 const probes: Readonly<Partial<Record<ApiName, CallParameters>>> = {

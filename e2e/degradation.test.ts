@@ -8,6 +8,8 @@ import { aNamespace, aPlane, aPod, aStatefulSet } from "./manifests.ts";
 import { eventually, startWorld, type World } from "./world.ts";
 
 const namespace = "degraded";
+/** The cloud fails here, not the leader, however busy the machine is. */
+const patientLease = { leaseDuration: "60s", renewDeadline: "50s", retryPeriod: "2s" };
 const fixedForMinutes = { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "10m" };
 
 describe("degradation", () => {
@@ -15,7 +17,7 @@ describe("degradation", () => {
   let config: string;
 
   beforeAll(async () => {
-    world = await startWorld({ nodes: 4 });
+    world = await startWorld({ nodes: 4, config: patientLease });
     config = readFileSync(world.sandbox.replicas[0]!.configPath, "utf8");
     const { kube } = world;
     await kube.apply(aNamespace(namespace));
@@ -166,5 +168,89 @@ describe("degradation", () => {
     expect(message).toContain("VPC does not answer since");
     sandbox.cloud.setFaults([]);
     await kube.untilPlaneSays("later-1", "VSwitchNotFound");
+  }, 120_000);
+});
+
+describe("interfaces of somebody else", () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({ nodes: 2, config: patientLease });
+  }, 90_000);
+  afterAll(() => world.stop(), 30_000);
+
+  const path = "/apis/network.alibabacloud.com/v1beta1/networkinterfaces";
+  const ours = { "ack.aliyun.com": landscape.clusterId, creator: "terway-controller" };
+
+  /** An interface of that cloud account, made by other means. */
+  const makeEni = async (tags: Readonly<Record<string, string>>): Promise<string> => {
+    const parameters = Object.entries(tags).flatMap(([key, value], index) => [
+      [`Tag.${index + 1}.Key`, key],
+      [`Tag.${index + 1}.Value`, value],
+    ]);
+    const { body } = await world.sandbox.cloud.call(
+      { product: "ecs", action: "CreateNetworkInterface" },
+      {
+        RegionId: landscape.regionId,
+        VSwitchId: "vsw-hz-h-1",
+        "SecurityGroupIds.1": landscape.securityGroupId,
+        ...Object.fromEntries(parameters),
+      },
+      landscape.account,
+    );
+    return String(body["NetworkInterfaceId"]);
+  };
+  const enis = () => world.sandbox.cloud.report().enis;
+  const statusOf = (eniId: string) => enis().find((eni) => eni.eniId === eniId)?.status;
+  const record = async (eniId: string, phase: string, instanceID: string) => {
+    const metadata = { name: eniId, finalizers: ["network.alibabacloud.com/eni"] };
+    const spec = { eni: { id: eniId, mac: "00:16:3e:00:00:09", zone: landscape.zones[0], vSwitchID: "vsw-hz-h-1" } };
+    const body = { apiVersion: "network.alibabacloud.com/v1beta1", kind: "NetworkInterface", metadata, spec };
+    const { status } = await world.kube.request("POST", path, body);
+    expect(status).toBe(201);
+    await world.kube.patch(`${path}/${eniId}/status`, { status: { phase, eniInfo: { id: eniId }, instanceID } });
+  };
+
+  it("are left alone, even if records name them by mistake", async () => {
+    const { kube, sandbox } = world;
+    const { instanceId, trunkEniId = "" } = sandbox.nodes.find((node) => node.trunkEniId !== undefined)!;
+    const primary = enis().find((eni) => eni.type === "Primary" && eni.instanceId === instanceId)!.eniId;
+    const untagged = await makeEni({});
+    const erdma = await makeEni({ "ack.aliyun.com": landscape.clusterId, creator: "alibabacloud-erdma-controller" });
+    const excluded = await makeEni({ ...ours, "terway.alibabacloud.com/excluded": "true" });
+    const wanted = await makeEni({});
+    const before = sandbox.cloud.report().apis;
+    for (const eniId of [primary, trunkEniId, untagged, erdma, excluded]) await record(eniId, "Detaching", instanceId);
+    await record(wanted, "Binding", instanceId);
+    await eventually(
+      "the record of the wanted one says that it is foreign",
+      async () => (await kube.networkInterface(wanted))?.status?.conditions?.[0]?.reason === "ForeignInterface",
+      { state: () => kube.networkInterfaces() },
+    );
+    for (const eniId of [primary, trunkEniId, untagged, erdma, excluded]) {
+      await eventually(
+        `the record of ${eniId} is let go`,
+        async () => {
+          const found = await kube.networkInterface(eniId);
+          return found === undefined || found.status?.phase === "Unbind";
+        },
+        { state: () => kube.networkInterface(eniId) },
+      );
+    }
+    for (const eniId of [primary, trunkEniId, untagged, erdma, excluded, wanted]) {
+      await kube.deletePath(`${path}/${eniId}`);
+    }
+    await eventually("all records are gone", async () => (await kube.networkInterfaces()).length === 0, {
+      limitMs: 60_000,
+      state: () => kube.networkInterfaces(),
+    });
+    expect([primary, trunkEniId].map(statusOf)).toEqual(["InUse", "InUse"]);
+    expect([untagged, erdma, excluded, wanted].map(statusOf)).toEqual(Array(4).fill("Available"));
+    const after = sandbox.cloud.report().apis;
+    for (const api of ["AttachNetworkInterface", "DetachNetworkInterface", "DeleteNetworkInterface"] as const) {
+      // The check of permissions asks each once, about nothing; it may come after the count before.
+      expect((after[api]?.calls ?? 0) - (before[api]?.calls ?? 0)).toBeLessThanOrEqual(
+        before[api] === undefined ? 1 : 0,
+      );
+    }
   }, 120_000);
 });

@@ -6,6 +6,8 @@ import { certainAfterMs, planSweep, type ListedEni, type SweepState } from "./pl
 
 const nowMs = 10_000_000;
 
+const ours = { [tagNames.clusterId]: "c-1", [tagNames.creator]: creatorTagValue };
+
 function anEni(given: Partial<Eni> = {}): Eni {
   return {
     eniId: "eni-1",
@@ -17,7 +19,7 @@ function anEni(given: Partial<Eni> = {}): Eni {
     primaryIpv4: "10.0.0.1",
     ipv6s: [],
     securityGroupIds: ["sg-1"],
-    tags: { [tagNames.clusterId]: "c-1", [tagNames.creator]: creatorTagValue },
+    tags: ours,
     ...given,
   };
 }
@@ -63,6 +65,18 @@ interface Row {
 }
 
 const table: readonly Row[] = [
+  // Not ours, though the listing shows them.
+  ...[
+    { whose: "an interface without our tags", given: { tags: {} } },
+    { whose: "one of another creator", given: { tags: { ...ours, creator: "alibabacloud-erdma-controller" } } },
+    { whose: "one that was taken out", given: { tags: { ...ours, "terway.alibabacloud.com/excluded": "true" } } },
+    { whose: "a primary one", given: { type: "Primary" as const } },
+    { whose: "a trunk", given: { type: "Trunk" as const } },
+  ].map(({ whose, given }): Row => ({
+    name: `${whose}: left alone`,
+    given: { enis: [listed(given)], ...since(60_000) },
+  })),
+
   // Twice, ten seconds apart.
   { name: "an orphan seen once is suspected", given: orphan, then: "suspect" },
   { name: "seen again after 9.999 s: still suspected", given: { ...orphan, ...since(9_999) }, then: "suspect" },

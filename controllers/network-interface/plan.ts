@@ -80,7 +80,11 @@ export function planNetworkInterface(state: NetworkInterfaceState): NetworkInter
 }
 
 /** A look is asked for all the same: it is taken as soon as looks are. */
-function heldBack(state: NetworkInterfaceState, plan: NetworkInterfacePlan, suspension: Suspension): NetworkInterfacePlan {
+function heldBack(
+  state: NetworkInterfaceState,
+  plan: NetworkInterfacePlan,
+  suspension: Suspension,
+): NetworkInterfacePlan {
   const { action, ...rest } = plan;
   const tellInMs = suspension.sinceMs + suspensionIsLongMs - state.nowMs;
   return {
