@@ -4,6 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { errorRows, unknownRow } from "../cloud/error-codes.ts";
 import { reasons as networkInterface } from "../controllers/network-interface/conditions.ts";
 import { podGoneCondition, podPresentCondition, reasons as podEni } from "../controllers/pod-eni/conditions.ts";
+import { suspensionReasons } from "../domain/suspension/suspension.ts";
 import { reasons as podNetworking } from "../controllers/pod-networking/conditions.ts";
 
 const text = readFileSync(new URL("../docs/conditions.md", import.meta.url), "utf8");
@@ -25,6 +26,7 @@ describe("docs/conditions.md", () => {
       reasons: [...Object.values(podEni), ...ofCreation, podGoneCondition().reason, podPresentCondition().reason],
     },
     { kind: "NetworkInterface", reasons: Object.values(networkInterface) },
+    { kind: "Calls that are held back", reasons: Object.values(suspensionReasons) },
     { kind: "Refused calls", reasons: [...new Set([...errorRows, unknownRow].map(({ reason }) => reason))] },
   ])("has one row for each reason of $kind", ({ kind, reasons }) => {
     expect(reasonsUnder(kind).sort()).toEqual([...reasons].sort());
