@@ -19,11 +19,14 @@ export const apiOf = {
  * there already. Such a detach gives a pod its address, so that it goes with binding, not with releasing.
  */
 export function isAwaited(podEni: PodENI | undefined, pod: Pod | undefined): boolean {
-  if (podEni?.status?.phase === "Binding") return true;
-  if (podEni?.status?.phase !== "Detaching" || pod === undefined) return false;
+  const phase = podEni?.status?.phase;
+  if (podEni === undefined || phase !== "Detaching") return phase === "Binding";
   const isFixedAddress = isFixed((podEni.spec?.allocations ?? []).map(({ allocationType }) => allocationType ?? {}));
-  const isGoing = pod.metadata.deletionTimestamp !== undefined;
-  return isFixedAddress && !isGoing && pod.metadata.uid !== podEni.metadata.annotations?.[annotations.podUid];
+  return isFixedAddress && pod !== undefined && isNextPod(podEni, pod);
+}
+
+function isNextPod(podEni: PodENI, { metadata }: Pod): boolean {
+  return metadata.deletionTimestamp === undefined && metadata.uid !== podEni.metadata.annotations?.[annotations.podUid];
 }
 
 /** Interfaces that are to come off; what they are taken off for may just have changed. */

@@ -183,7 +183,7 @@ describe("interfaces of somebody else", () => {
 
   /** An interface of that cloud account, made by other means. */
   const makeEni = async (tags: Readonly<Record<string, string>>): Promise<string> => {
-    const parameters = Object.entries(tags).flatMap(([key, value], index) => [
+    const parameters = Object.entries(tags).flatMap(([key, value], index): [string, string][] => [
       [`Tag.${index + 1}.Key`, key],
       [`Tag.${index + 1}.Value`, value],
     ]);

@@ -190,15 +190,19 @@ function toRecord(networkInterface: NetworkInterface | undefined): InterfaceReco
   if (networkInterface === undefined) return undefined;
   const { status } = networkInterface;
   const condition = findCondition(status?.conditions, ready);
-  // Whether calls are held back is known first-hand; the record may say what was.
-  const isTrouble = condition?.status === "False" && !isSuspensionReason(condition.reason);
   return {
     phase: status?.phase ?? "",
     isDeleting: networkInterface.metadata.deletionTimestamp !== undefined,
     instanceId: status?.instanceID ?? "",
     isMissing: condition?.reason === "InterfaceMissing",
-    ...(isTrouble && { trouble: { reason: condition.reason, message: condition.message } }),
+    ...(condition !== undefined &&
+      isTrouble(condition) && { trouble: { reason: condition.reason, message: condition.message } }),
   };
+}
+
+/** Whether calls are held back is known first-hand; the record may say what was. */
+function isTrouble({ status, reason }: { readonly status: string; readonly reason: string }): boolean {
+  return status === "False" && !isSuspensionReason(reason);
 }
 
 /** Whether the PodENI says where its interfaces are. */
