@@ -44,6 +44,11 @@ export type ApiName = keyof typeof defaultCallsPerMinute;
 /** Every API name, in the order of the quota table. */
 export const apiNames: readonly ApiName[] = Object.keys(defaultCallsPerMinute).filter(isApiName);
 
+/** True for an API that changes nothing. */
+export function isRead(api: ApiName): boolean {
+  return /^(Describe|List|Get)/.test(api);
+}
+
 /** True for a name that configuration `rateLimit` may use. */
 export function isApiName(name: string): name is ApiName {
   return Object.hasOwn(defaultCallsPerMinute, name);
@@ -112,8 +117,11 @@ export class CallFailed extends Error {
   }
 }
 
+/** What of the cloud has an endpoint of its own; it fails and recovers by itself. */
+export type Product = "ecs" | "vpc";
+
 /** The product that serves an API, and the version of its interface. Undefined: not served by ECS or VPC. */
-export function productOf(api: ApiName): { readonly product: "ecs" | "vpc"; readonly version: string } | undefined {
+export function productOf(api: ApiName): { readonly product: Product; readonly version: string } | undefined {
   if (api === "DescribeVSwitches") return { product: "vpc", version: "2016-04-28" };
   if (/Leni|Elastic|GetNodeInfo/.test(api)) return undefined;
   return { product: "ecs", version: "2014-05-26" };

@@ -3,6 +3,7 @@ import { Registry } from "prom-client";
 import { FencedError } from "../runtime/errors.ts";
 import { apiNames, CallFailed, type ApiName, type CallParameters } from "./call.ts";
 import { createCloud, type Cloud, type CloudOptions } from "./client.ts";
+import { SettableLevel } from "./fixtures/settable-level.ts";
 import { installVirtualTime, silentLogger, type VirtualTime } from "./fixtures/virtual-time.ts";
 
 const signal = new AbortController().signal;
@@ -46,6 +47,7 @@ describe("the cloud client", () => {
       regionId: "cn-hangzhou",
       vpcId: "vpc-1",
       fence: { assertHeld: () => undefined },
+      degradation: new SettableLevel(),
       ...overrides,
     });
     return { cloud, calls, registry };

@@ -1,12 +1,15 @@
 /** Joins the layers of the cloud adapter: call, quota, measurement, errors, and what stands on them. */
 import type { Registry } from "prom-client";
 import type { Clock, Logger, Random } from "../runtime/ports.ts";
+import type { CallPriority } from "../domain/eni/eni.ts";
+import type { Suspension } from "../domain/suspension/suspension.ts";
 import type { ApiName, CloudCall } from "./call.ts";
+import { CallGate, type WantedLevel } from "./call-gate.ts";
 import { createEniClient, type EniClient } from "./enis.ts";
-import { createInvoke } from "./invoke.ts";
+import { createInvoke, createProbe } from "./invoke.ts";
 import { Limiter, defaultAllowance } from "./limiter.ts";
 import { createCloudMetrics, type CloudMetrics } from "./metrics.ts";
-import { findDeniedActions } from "./permissions.ts";
+import { findDeniedActions, productProbes } from "./permissions.ts";
 import { Observer, type EniObserver } from "./observer.ts";
 import { CachedVSwitchPool, type VSwitchPool } from "./vswitch-pool.ts";
 
@@ -24,6 +27,8 @@ export interface CloudOptions {
   readonly intendedAddresses?: (vSwitchId: string) => number;
   /** Throws when the lease is not held; asked right before each call that changes something. */
   readonly fence: { assertHeld(): void };
+  /** The level of degradation that the configuration asks for. */
+  readonly degradation: WantedLevel;
   /**
    * With leader election, the use of the quota travels with the lease and starts are bounded by what it records. Called
    * when many calls started since the last record, so that the next renewal should not be waited for.
@@ -46,6 +51,10 @@ export interface Cloud {
   readonly observer: EniObserver;
   readonly vSwitches: VSwitchPool;
   readonly limiter: Limiter;
+  /** Why such a call would be held back now; undefined: it would not. Asked before work is begun that needs it. */
+  suspensionOf(api: ApiName, priority: CallPriority): Suspension | undefined;
+  /** `listener` is called whenever other calls than before are held back. */
+  onSuspensionChange(listener: () => void): void;
   /** RAM actions that the credential lacks. @see findDeniedActions */
   findDeniedActions(signal: AbortSignal): Promise<readonly string[]>;
   /** The observer begins to look; it ends when the signal aborts. */
@@ -67,8 +76,21 @@ export function createCloud(options: CloudOptions): Cloud {
       logger.info("the cloud refused a call for its rate; closed until the next minute", { api });
     },
   });
-  const metrics: CloudMetrics = createCloudMetrics(options.registry, () => limiter.state());
-  const invoke = createInvoke({ ...options, limiter, metrics });
+  const metrics: CloudMetrics = createCloudMetrics(options.registry, {
+    limiter: () => limiter.state(),
+    outages: () => gate.outages(),
+  });
+  const gate: CallGate = new CallGate({
+    wanted: options.degradation,
+    probe: async (product, signal) => {
+      const { api, parameters } = productProbes[product];
+      await probe(api, { RegionId: regionId, ...parameters }, { priority: "bind", signal });
+    },
+    clock,
+    logger,
+  });
+  const invoke = createInvoke({ ...options, gate, limiter, metrics });
+  const probe = createProbe({ ...options, gate, limiter, metrics });
   const looksPerMinute = limiter.callsPerMinute("DescribeNetworkInterfaces") * (options.observerShare ?? 0.75);
   const observer = new Observer({ invoke, clock, logger, regionId, looksPerMinute });
   const vSwitches = new CachedVSwitchPool({
@@ -80,7 +102,9 @@ export function createCloud(options: CloudOptions): Cloud {
     ttlMs: options.vSwitchCacheTtlMs ?? 1_200_000,
     size: options.vSwitchPoolSize ?? 1_000,
   });
+  gate.onChange(() => observer.lookSoon());
   const stop = () => {
+    gate.close();
     observer.close();
     vSwitches.close();
   };
@@ -89,6 +113,8 @@ export function createCloud(options: CloudOptions): Cloud {
     observer,
     vSwitches,
     limiter,
+    suspensionOf: (api, priority) => gate.suspensionOf(api, priority),
+    onSuspensionChange: (listener) => gate.onChange(listener),
     findDeniedActions: async (signal) => {
       const denied = await findDeniedActions(invoke, regionId, signal);
       metrics.denied(denied);

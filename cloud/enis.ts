@@ -86,7 +86,8 @@ export function createEniClient(invoke: Invoke, regionId: string): EniClient {
     createEni: async (request, options) => {
       const parameters = { RegionId: regionId, ...createParameters(request) };
       const answer = await invoke("CreateNetworkInterface", { mutates: true, repeats: true }, parameters, options);
-      return toEni(answer, "CreateNetworkInterface");
+      // The answer need not repeat the tags.
+      return { ...toEni(answer, "CreateNetworkInterface"), tags: request.tags };
     },
     attachEni: (request, options) =>
       sendOnce(

@@ -3,6 +3,7 @@ import type { CallPriority } from "../domain/eni/eni.ts";
 import { TransientError } from "../runtime/errors.ts";
 import type { Clock, Logger, Random } from "../runtime/ports.ts";
 import { CallFailed, type ApiName, type CallParameters, type CloudCall } from "./call.ts";
+import type { CallGate } from "./call-gate.ts";
 import { toOperatorError } from "./operator-error.ts";
 import { abortError, type Limiter } from "./limiter.ts";
 import type { CloudMetrics } from "./metrics.ts";
@@ -40,6 +41,7 @@ export type ParametersAtStart = CallParameters | ((startedAtMs: number) => CallP
 
 export interface InvokeDeps {
   readonly call: CloudCall;
+  readonly gate: CallGate;
   readonly limiter: Limiter;
   readonly metrics: CloudMetrics;
   readonly clock: Clock;
@@ -55,7 +57,7 @@ const longestBackoffMs = 2_000;
 
 /**
  * Makes the function that all methods go through. It @throws the classes of runtime/errors.ts with `cloud` set,
- * FencedError before a change without the lease, AbortError when the signal aborts.
+ * SuspendedError while calls are held back, FencedError before a change without the lease, AbortError when the signal aborts.
  */
 export function createInvoke(deps: InvokeDeps): Invoke {
   return async (api, manner, parameters, options) => {
@@ -72,14 +74,39 @@ export function createInvoke(deps: InvokeDeps): Invoke {
   };
 }
 
-function invokeOnce(
+/** Makes the function that asks a product that does not answer whether it does now: once, with a read. */
+export function createProbe(
+  deps: InvokeDeps,
+): (api: ApiName, parameters: CallParameters, options: CallOptions) => Promise<unknown> {
+  return (api, parameters, options) =>
+    send(deps, api, { mutates: false, repeats: false }, parameters, options, () =>
+      deps.gate.assertMayProbe(api, options.priority),
+    );
+}
+
+async function invokeOnce(
   deps: InvokeDeps,
   api: ApiName,
   manner: CallManner,
   parameters: ParametersAtStart,
   options: CallOptions,
 ): Promise<unknown> {
+  const turn = deps.gate.enter(api, options);
+  if (turn !== undefined) await turn;
+  return send(deps, api, manner, parameters, options, () => deps.gate.assertOpen(api, options.priority));
+}
+
+/** `assertMayGo` is asked once the quota lets the call go, which may be a minute later. */
+function send(
+  deps: InvokeDeps,
+  api: ApiName,
+  manner: CallManner,
+  parameters: ParametersAtStart,
+  options: CallOptions,
+  assertMayGo: () => void,
+): Promise<unknown> {
   return deps.limiter.run(api, options, async ({ startedAtMs, waitedMs }) => {
+    assertMayGo();
     if (manner.mutates) deps.fence.assertHeld();
     const toSend = typeof parameters === "function" ? parameters(startedAtMs) : parameters;
     if (toSend === undefined) return undefined;
@@ -93,13 +120,16 @@ function invokeOnce(
     try {
       const beforeSend = manner.mutates ? () => deps.fence.assertHeld() : undefined;
       const answer = await orAborted(deps.call(api, toSend, options.signal, beforeSend), options.signal);
+      deps.gate.answered(api);
       deps.logger.debug("cloud call", { api, durationMs: answered(false) });
       return answer;
     } catch (error) {
       const durationMs = answered(true);
       if (!(error instanceof CallFailed)) throw error;
       deps.logger.debug("cloud call failed", { api, durationMs, code: error.code, requestId: error.requestId });
-      throw toOperatorError(api, error, deps.clock.now(), (code) => deps.metrics.unknownCode(code));
+      const failure = toOperatorError(api, error, deps.clock.now(), (code) => deps.metrics.unknownCode(code));
+      deps.gate.failed(api, failure, deps.clock.now() - durationMs);
+      throw failure;
     }
   });
 }

@@ -10,7 +10,7 @@ describe("the published metrics of calls", () => {
     { name: "rate_limiter_latency", buckets: callBuckets.slice(2) },
   ])("$name has the published buckets, in milliseconds", async ({ name, buckets }) => {
     const registry = new Registry();
-    const metrics = createCloudMetrics(registry, () => []);
+    const metrics = createCloudMetrics(registry, { limiter: () => [], outages: () => [] });
     metrics.called("AttachNetworkInterface", 1, false);
     metrics.waited("AttachNetworkInterface", 1);
     const text = await registry.metrics();

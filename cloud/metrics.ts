@@ -1,6 +1,6 @@
 /** What the cloud layer measures. No id of a pod, node or request is a label. */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { ApiName } from "./call.ts";
+import type { ApiName, Product } from "./call.ts";
 import type { LimiterState } from "./limiter.ts";
 
 /** Milliseconds; as published, so that existing dashboards keep working. */
@@ -21,8 +21,14 @@ export interface CloudMetrics {
   denied(actions: readonly string[]): void;
 }
 
-/** Registers the metrics. `limiterState` is read when metrics are collected. */
-export function createCloudMetrics(registry: Registry, limiterState: () => readonly LimiterState[]): CloudMetrics {
+/** Read when metrics are collected. */
+export interface CloudGauges {
+  limiter(): readonly LimiterState[];
+  outages(): readonly { readonly product: Product; readonly isDown: boolean }[];
+}
+
+/** Registers the metrics. */
+export function createCloudMetrics(registry: Registry, gauges: CloudGauges): CloudMetrics {
   const registers = [registry];
   const latency = new Histogram({
     name: "aliyun_openapi_latency",
@@ -56,6 +62,15 @@ export function createCloudMetrics(registry: Registry, limiterState: () => reado
     labelNames: ["action"],
     registers,
   });
+  new Gauge({
+    name: "cloud_suspended",
+    help: "1 while a product of the cloud does not answer and calls to it are suspended, but for a probe",
+    labelNames: ["product"],
+    registers,
+    collect() {
+      for (const { product, isDown } of gauges.outages()) this.set({ product }, Number(isDown));
+    },
+  });
   gauge("cloud_limiter_tokens", "Calls that may start at this instant", "tokens");
   gauge("cloud_limiter_waiting", "Calls that wait for the quota", "waiting");
   gauge("cloud_limiter_share", "Our part of the quota after refusals, 0.1 to 1", "share");
@@ -81,7 +96,7 @@ export function createCloudMetrics(registry: Registry, limiterState: () => reado
       labelNames: ["api"],
       registers,
       collect() {
-        for (const state of limiterState()) {
+        for (const state of gauges.limiter()) {
           this.set({ api: state.api }, state[field]);
         }
       },

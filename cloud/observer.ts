@@ -1,6 +1,6 @@
 /** Looks at all interfaces that someone waits for, many with one call, and wakes the waiters. */
 import type { CallPriority, Eni, EniStatus } from "../domain/eni/eni.ts";
-import { isAbort } from "../runtime/errors.ts";
+import { isAbort, SuspendedError } from "../runtime/errors.ts";
 import type { Clock, Logger } from "../runtime/ports.ts";
 import { Durations, type WatchOperation } from "./durations.ts";
 import { toEnis } from "./eni-answers.ts";
@@ -120,6 +120,14 @@ export class Observer implements EniObserver {
   /** Interfaces that are watched. */
   get size(): number {
     return this.#watched.size;
+  }
+
+  /** Looks that failed are not put off any longer: the cloud may answer now. */
+  lookSoon(): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    this.#nextLookAtMs = this.#options.clock.now();
+    this.#arm();
   }
 
   /** Begins to look. Watches may be there before. */
@@ -261,7 +269,9 @@ export class Observer implements EniObserver {
   #learn(watched: Watched, observedAtMs: number): void {
     if (watched.isFinished || !isFinal(watched.operation, watched.latest?.eni)) return;
     watched.isFinished = true;
-    this.#durations.add(watched.operation, observedAtMs - watched.startedAtMs);
+    const durationMs = observedAtMs - watched.startedAtMs;
+    // A longer one tells of an outage or of a hanging guest, not of the cloud's pace.
+    if (durationMs <= stuckMs) this.#durations.add(watched.operation, durationMs);
   }
 
   #notify(eniId: string, watched: Watched): void {
@@ -281,6 +291,7 @@ export class Observer implements EniObserver {
     const nowMs = this.#options.clock.now();
     for (const [, watched] of asked) watched.dueAtMs = nowMs + backoffMs;
     this.#nextLookAtMs = Math.max(this.#nextLookAtMs, nowMs + backoffMs);
+    if (error instanceof SuspendedError) return;
     this.#options.logger.info("look at interfaces failed", { count: asked.length, error, retryAfterMs: backoffMs });
   }
 }

@@ -1,6 +1,6 @@
 /** Asks the cloud, without changing anything, which of the actions that this program needs are denied to its credential. */
 import { OperatorError } from "../runtime/errors.ts";
-import { productOf, type ApiName, type CallParameters } from "./call.ts";
+import { isRead, productOf, type ApiName, type CallParameters, type Product } from "./call.ts";
 import type { Invoke } from "./invoke.ts";
 
 /** Ids of the form that the cloud gives out, which none of its resources has. */
@@ -11,10 +11,17 @@ const nowhere = {
   instance: "i-selfcheck",
 };
 
+/** A read about nothing, which says whether a product answers at all. */
+export const productProbes: Readonly<Record<Product, { readonly api: ApiName; readonly parameters: CallParameters }>> =
+  {
+    ecs: { api: "DescribeNetworkInterfaces", parameters: { NetworkInterfaceId: [nowhere.eni] } },
+    vpc: { api: "DescribeVSwitches", parameters: { VSwitchId: nowhere.vSwitch } },
+  };
+
 /** Rights are looked at before parameters, so a call about nothing answers "denied" or "not found". */
 const probes: Readonly<Partial<Record<ApiName, CallParameters>>> = {
-  DescribeNetworkInterfaces: { NetworkInterfaceId: [nowhere.eni] },
-  DescribeVSwitches: { VSwitchId: nowhere.vSwitch },
+  DescribeNetworkInterfaces: productProbes.ecs.parameters,
+  DescribeVSwitches: productProbes.vpc.parameters,
   CreateNetworkInterface: { VSwitchId: nowhere.vSwitch, SecurityGroupIds: [nowhere.securityGroup] },
   AttachNetworkInterface: { NetworkInterfaceId: nowhere.eni, InstanceId: nowhere.instance },
   DetachNetworkInterface: { NetworkInterfaceId: nowhere.eni, InstanceId: nowhere.instance },
@@ -25,7 +32,7 @@ const probes: Readonly<Partial<Record<ApiName, CallParameters>>> = {
  * The RAM actions that are denied, in the spelling of a policy: `ecs:CreateNetworkInterface`. One call for each API; a
  * reading one goes first, so that a wrong key costs one call. A policy that allows an action only on certain resources may
  * be reported although it is enough.
- * @throws the error of a call that says nothing about rights: a wrong key, no answer; FencedError; AbortError
+ * @throws the error of a call that says nothing about rights: a wrong key, no answer; SuspendedError; FencedError; AbortError
  */
 export async function findDeniedActions(
   invoke: Invoke,
@@ -44,7 +51,7 @@ async function deniedAction(
   regionId: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const manner = { mutates: !api.startsWith("Describe"), repeats: false };
+  const manner = { mutates: !isRead(api), repeats: false };
   try {
     await invoke(api, manner, { RegionId: regionId, ...probes[api] }, { priority: "gc", signal });
     return undefined;

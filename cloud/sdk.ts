@@ -9,6 +9,7 @@ import {
   type ApiName,
   type CallParameters,
   type CloudCall,
+  type Product,
 } from "./call.ts";
 import type { Credential, CredentialProvider, CredentialSource } from "./credentials.ts";
 import { flattenParameters } from "./call.ts";
@@ -33,7 +34,6 @@ export interface SdkOptions {
   readonly ascmContext?: string | undefined;
 }
 
-type Product = "ecs" | "vpc";
 type Send = (api: ApiName, version: string, parameters: CallParameters) => Promise<unknown>;
 
 /**

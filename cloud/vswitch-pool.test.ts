@@ -80,6 +80,32 @@ describe("the vSwitch pool", () => {
     return { pool, reads, pages, refusals, unlisted, intents, get, count, free, survey, failListing };
   };
 
+  it("uses on what it knew while a read fails for a reason that may pass, and reads again as soon as it can", async () => {
+    const { pool, reads, refusals, get, count, free } = world({ "vsw-1": 9 }, { ttlMs: 1_000 });
+    expect(await count("vsw-1")).toBe(9);
+    const failure = { message: "m", status: 503 };
+    refusals.set("vsw-1", new CallFailed({ kind: "answered", code: "ServiceUnavailable", ...failure }));
+    await time.timers.tickAsync(3_600_000);
+    pool.taken("vsw-1");
+    expect(await count("vsw-1")).toBe(8);
+    expect(reads).toHaveLength(2);
+    refusals.clear();
+    free["vsw-1"] = 4;
+    expect(await count("vsw-1")).toBe(4);
+    expect(await get("vsw-1")).toMatchObject([{ zoneId: "z" }]);
+  });
+
+  it("keeps a full vSwitch blocked while it cannot be read", async () => {
+    const { pool, refusals, count } = world({ "vsw-1": 9 });
+    await count("vsw-1");
+    pool.exhausted("vsw-1");
+    refusals.set("vsw-1", new CallFailed({ kind: "timeout", code: "Timeout", message: "m" }));
+    await time.timers.tickAsync(10_000);
+    const [regained] = await Promise.all([pool.refreshExhausted(signal), time.timers.tickAsync(150)]);
+    expect(regained).toEqual([]);
+    expect(pool.isExhausted("vsw-1")).toBe(true);
+  });
+
   it("reads each id once, for concurrent readers and until the read is old", async () => {
     const { pool, reads, get } = world({ "vsw-1": 9, "vsw-2": 3 });
     const readers = Array.from({ length: 20 }, () => pool.get(["vsw-1", "vsw-2"], signal));

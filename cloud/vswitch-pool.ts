@@ -15,7 +15,8 @@ export interface UnreadVSwitch {
 
 export interface VSwitchPool {
   /**
-   * One result per id, in the order asked. From the cache while it is fresh; concurrent readers of an id share one call.
+   * One result per id, in the order asked. From the cache while it is fresh; concurrent readers of an id share one call. When
+   * a read fails for a reason that may pass, what was known before is the answer: vSwitches seldom change.
    * Never rejects but for AbortError: an id that cannot be read says so in its place.
    */
   get(ids: readonly string[], signal: AbortSignal): Promise<readonly (VSwitch | UnreadVSwitch)[]>;
@@ -163,7 +164,7 @@ export class CachedVSwitchPool implements VSwitchPool {
       if (entry !== undefined) entry.readAtMs = -Infinity;
     }
     const results = await this.get(due, signal);
-    const regained = results.filter((result) => !("error" in result) && this.#unusedOf(result.vSwitchId) > 0);
+    const regained = results.filter(({ vSwitchId }) => this.#unusedSince(vSwitchId, nowMs) > 0);
     const ids = regained.map((result) => result.vSwitchId);
     for (const id of ids) this.#exhausted.delete(id);
     return ids;
@@ -238,6 +239,11 @@ export class CachedVSwitchPool implements VSwitchPool {
     return Math.max(0, entry.result.freeIpv4Count - entry.own.unseen);
   }
 
+  /** The same by a read at or after that time; 0 without one. */
+  #unusedSince(id: string, sinceMs: number): number {
+    return (this.#entries.get(id)?.readAtMs ?? -Infinity) < sinceMs ? 0 : this.#unusedOf(id);
+  }
+
   #read(id: string): Promise<VSwitch | UnreadVSwitch> {
     const running = this.#reading.get(id);
     if (running !== undefined) return running;
@@ -248,8 +254,12 @@ export class CachedVSwitchPool implements VSwitchPool {
 
   async #readNow(id: string): Promise<VSwitch | UnreadVSwitch> {
     const result = await this.#ask(id);
-    if (isLasting(result)) this.#keep(id, result, false);
-    return this.#view(result);
+    if (isLasting(result)) {
+      this.#keep(id, result, false);
+      return this.#view(result);
+    }
+    const known = this.#entries.get(id)?.result;
+    return this.#view(known === undefined || "error" in known ? result : known);
   }
 
   async #ask(id: string): Promise<VSwitch | UnreadVSwitch> {

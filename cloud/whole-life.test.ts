@@ -8,6 +8,7 @@ import {
 import { decodeAnswer, flattenParameters, productOf, type CloudCall } from "./call.ts";
 import { createCloud, type Cloud } from "./client.ts";
 import { createCredentialProvider, staticSource } from "./credentials.ts";
+import { SettableLevel } from "./fixtures/settable-level.ts";
 import { installVirtualTime, silentLogger, type VirtualTime } from "./fixtures/virtual-time.ts";
 import { createSdkCall } from "./sdk.ts";
 import type { Clock } from "../runtime/ports.ts";
@@ -44,6 +45,7 @@ function aClient(call: CloudCall, clock: Clock, random: () => number) {
     regionId,
     vpcId: "vpc-1",
     fence: { assertHeld: () => undefined },
+    degradation: new SettableLevel(),
   });
   cloud.start(signal);
   const waiters = new Map<string, () => void>();

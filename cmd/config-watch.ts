@@ -3,7 +3,7 @@ import type { Clock, Logger } from "../runtime/ports.ts";
 import { configKeys, type FileConfig } from "./config-keys.ts";
 import { parseConfigFile, readContent, type ConfigFile, type Content } from "./config.ts";
 
-/** Empty: all work is done. Which work `l0` and `l1` leave undone is for each controller to say. */
+/** Empty: all work is done. Which calls `l0` and `l1` hold back is decided in cloud/call-gate.ts. */
 export type DegradationLevel = FileConfig["degradation"];
 
 /** The level in force. */

@@ -5,7 +5,7 @@ import * as networkInterfaceController from "../controllers/network-interface/in
 import * as podEniController from "../controllers/pod-eni/index.ts";
 import * as podNetworkingController from "../controllers/pod-networking/index.ts";
 import * as podController from "../controllers/pod/index.ts";
-import type { Eni } from "../domain/eni/eni.ts";
+import type { CallPriority, Eni } from "../domain/eni/eni.ts";
 import { isFixed } from "../domain/retention/retention.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import { Controller } from "../runtime/controller.ts";
@@ -19,6 +19,7 @@ import { createBindMetrics } from "./bind-metrics.ts";
 import type { Caches } from "./caches.ts";
 import { createFallbackNetworks } from "./fallback-networks.ts";
 import { createPlanes, type Planes } from "./planes.ts";
+import { apiOf, detachingInterfaces, isAwaited, isUnfinished, isUnready } from "./suspension.ts";
 import type { World } from "./wiring.ts";
 
 /** What the controllers share with admission and with each other. */
@@ -54,6 +55,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   const ledger = new networkInterfaceController.EniLedger();
   const timings = new podEniController.TimingBook();
   const bindMetrics = createBindMetrics(metrics.registry, places);
+  const suspensionOf = (work: keyof typeof apiOf, priority: CallPriority) => cloud.suspensionOf(apiOf[work], priority);
   const collector = new InterfaceCollector({
     podEnis: podEnis.lister,
     networkInterfaces,
@@ -93,6 +95,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     onCreated: (eni) => ledger.observe(eni.eniId, eni, clock.now()),
     requestSweep: () => collector.requestSweep(),
     onBound: bindMetrics.bound,
+    suspensionOf,
     clusterId: config.clusterId,
     needsIpv6,
     enableTrunk: config.enableTrunk,
@@ -112,6 +115,9 @@ export function createControllers(world: World, parts: ControllerParts): Control
       const podEni = podEnis.lister.get(podKeyOf(record));
       return isFixed((podEni?.spec?.allocations ?? []).map((allocation) => allocation.allocationType ?? {}));
     },
+    isAwaited: (record) => isAwaited(podEnis.lister.get(podKeyOf(record)), pods.lister.get(podKeyOf(record))),
+    suspensionOf,
+    clusterId: config.clusterId,
     onTiming: (eniId, timing) => {
       const record = networkInterfaces.lister.get(eniId);
       if (record !== undefined && timing.api === "AttachNetworkInterface") timings.called(podKeyOf(record), timing);
@@ -132,7 +138,12 @@ export function createControllers(world: World, parts: ControllerParts): Control
   // What wakes whom.
   const wakePodEni = (key: string): void => controllers.podEni.enqueue(key);
   planes.connect(controllers.podNetworking);
-  onEvery(pods.informer, (pod) => controllers.pod.enqueue(keyOfObject(pod)));
+  onEvery(pods.informer, (pod) => {
+    controllers.pod.enqueue(keyOfObject(pod));
+    for (const eniId of detachingInterfaces(podEnis.lister.get(keyOfObject(pod)))) {
+      controllers.networkInterface.enqueue(eniId);
+    }
+  });
   onEvery(podEnis.informer, (podEni) => {
     controllers.pod.enqueue(keyOfObject(podEni));
     wakePodEni(keyOfObject(podEni));
@@ -149,6 +160,17 @@ export function createControllers(world: World, parts: ControllerParts): Control
   onEvery(nodes.informer, (node) => {
     for (const pod of pods.lister.byIndex("node", node.metadata.name)) controllers.pod.enqueue(keyOfObject(pod));
     for (const podEni of podEnis.lister.byIndex("node", node.metadata.name)) wakePodEni(keyOfObject(podEni));
+  });
+  cloud.onSuspensionChange(() => {
+    for (const podEni of podEnis.lister.list()) if (isUnfinished(podEni)) wakePodEni(keyOfObject(podEni));
+    for (const record of networkInterfaces.lister.list()) {
+      if (isUnfinished(record)) controllers.networkInterface.enqueue(record.metadata.name);
+    }
+    for (const plane of podNetworkings.lister.list()) {
+      if (isUnready(plane)) controllers.podNetworking.enqueue(plane.metadata.name);
+    }
+    // A creation whose answer was lost, of a pod that has gone meanwhile.
+    collector.requestSweep();
   });
   creations.onSettled(wakePodEni);
   effects.onSettled((eniId) => controllers.networkInterface.enqueue(eniId));

@@ -63,6 +63,7 @@ async function run(
     transport,
     call: cloudCall(config, credential, log),
     identity,
+    degradation: watch.degradation,
     clock: systemClock,
     random: Math.random,
     log,

@@ -5,6 +5,7 @@ import * as podNetworkingController from "../controllers/pod-networking/index.ts
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { createObjectClient } from "../kube/object-client.ts";
 import { resourceTypes } from "../kube/resources.ts";
+import { SuspendedError } from "../runtime/errors.ts";
 import { alwaysHeld, type Fence } from "../runtime/fence.ts";
 import { Manager, type Runnable } from "../runtime/manager.ts";
 import type { Metrics } from "../runtime/metrics.ts";
@@ -14,6 +15,7 @@ import { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createRoutes } from "../webhook/routes.ts";
 import type { AdmissionHandler } from "../webhook/admission.ts";
 import { createCaches, intentIndex } from "./caches.ts";
+import type { Degradation } from "./config-watch.ts";
 import { isControllerEnabled, type ControlplaneConfig } from "./config.ts";
 import { createControllers } from "./controllers.ts";
 import { createElector } from "./election.ts";
@@ -27,6 +29,8 @@ export interface World {
   readonly call: CloudCall;
   /** Unique to this process: pod or host name and something random. */
   readonly identity: string;
+  /** Which calls to the cloud are wanted at the moment. Source: configuration `degradation`, while the process runs. */
+  readonly degradation: Degradation;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -66,6 +70,7 @@ export function buildControlplane(world: World): Controlplane {
     vpcId: config.vpcId,
     intendedAddresses: (vSwitchId) => podEnis.lister.byIndex(intentIndex, vSwitchId).length,
     fence,
+    degradation: world.degradation,
     ...(elector !== undefined && { recordUsage: oneAtATime(() => elector.renewNow()) }),
     callsPerMinute: config.rateLimit,
     vSwitchCacheTtlMs: config.vSwitchCacheTtlMs,
@@ -147,8 +152,21 @@ async function reportDeniedActions(cloud: Cloud, log: Logger, signal: AbortSigna
       log.error("the credential lacks a permission", { action, remedy: "grant what config/ram-policy.json lists" });
     }
   } catch (error) {
-    if (!signal.aborted) log.warn("the permissions of the credential could not be checked", { error });
+    if (signal.aborted) return;
+    if (!(error instanceof SuspendedError)) {
+      log.warn("the permissions of the credential could not be checked", { error });
+      return;
+    }
+    await suspensionChange(cloud, signal);
+    await reportDeniedActions(cloud, log, signal);
   }
+}
+
+function suspensionChange(cloud: Cloud, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    cloud.onSuspensionChange(resolve);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 /** Runs `work` unless it runs already. Its failure is the next regular renewal's to report. */

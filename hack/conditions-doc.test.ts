@@ -5,6 +5,7 @@ import { errorRows, unknownRow } from "../cloud/error-codes.ts";
 import { reasons as networkInterface } from "../controllers/network-interface/conditions.ts";
 import { podGoneCondition, podPresentCondition, reasons as podEni } from "../controllers/pod-eni/conditions.ts";
 import { ambiguousReasons, podsReasons, reasons as podNetworking } from "../controllers/pod-networking/conditions.ts";
+import { suspensionReasons } from "../domain/suspension/suspension.ts";
 
 const text = readFileSync(new URL("../docs/conditions.md", import.meta.url), "utf8");
 
@@ -28,6 +29,7 @@ describe("docs/conditions.md", () => {
       reasons: [...Object.values(podEni), ...ofCreation, podGoneCondition().reason, podPresentCondition().reason],
     },
     { kind: "NetworkInterface", reasons: Object.values(networkInterface) },
+    { kind: "Calls that are held back", reasons: Object.values(suspensionReasons) },
     { kind: "Refused calls", reasons: [...new Set([...errorRows, unknownRow].map(({ reason }) => reason))] },
   ])("has one row for each reason of $kind", ({ kind, reasons }) => {
     expect(reasonsUnder(kind).sort()).toEqual([...reasons].sort());

@@ -39,7 +39,7 @@ function labelNamesIn(cell: string): string[] {
 describe("docs/metrics.md", () => {
   it("lists the metrics of the program with their labels", () => {
     const { registry } = createMetrics();
-    createCloudMetrics(registry, () => []);
+    createCloudMetrics(registry, { limiter: () => [], outages: () => [] });
     createWebhookMetrics(registry);
     createBindMetrics(registry, { inUse: 0, waiting: 0, limit: 100 });
     createPlaneMetrics(registry, () => []);

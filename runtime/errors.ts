@@ -74,7 +74,7 @@ export class CapacityError extends OperatorError {
 
 /** Someone else must finish first. */
 export class WaitingError extends OperatorError {
-  override readonly name = "WaitingError";
+  override readonly name: string = "WaitingError";
   override readonly category = "waiting";
   /** Milliseconds until it is worth looking again. */
   readonly requeueAfterMs: number;
@@ -83,6 +83,11 @@ export class WaitingError extends OperatorError {
     super(reason, message, options);
     this.requeueAfterMs = requeueAfterMs;
   }
+}
+
+/** Calls to the cloud are held back (docs/degradation.md); nothing was sent. Whoever waits is woken when that ends. */
+export class SuspendedError extends WaitingError {
+  override readonly name = "SuspendedError";
 }
 
 /** Needs a person: missing permission, invalid security group, invalid object. Retried slowly. */

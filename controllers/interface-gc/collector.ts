@@ -2,7 +2,7 @@ import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.
 import { creatorTagValue, finalizers, tags } from "../../crds/v1beta1/names.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
-import { AlreadyExistsError, isAbort } from "../../runtime/errors.ts";
+import { AlreadyExistsError, isAbort, SuspendedError } from "../../runtime/errors.ts";
 import type { Clock, Lister, Logger, ObjectClient, Random } from "../../runtime/ports.ts";
 import { planSweep, type ListedEni, type SweepPlan } from "./plan.ts";
 
@@ -90,7 +90,8 @@ export class InterfaceCollector {
     try {
       await this.#sweep(signal);
     } catch (error) {
-      if (signal.aborted) return;
+      // The end of a suspension asks for a sweep.
+      if (signal.aborted || error instanceof SuspendedError) return;
       this.#deps.log.warn("sweep for interfaces without owner failed; trying again", {
         controller: "interface-gc",
         error,
@@ -106,6 +107,7 @@ export class InterfaceCollector {
     // The records are read after the listing: whatever it shows had its intent recorded before it was made.
     const plan = planSweep({
       enis: enis.map(toListed),
+      clusterId,
       ...this.#owners(),
       suspectSinceMs: this.#suspectSinceMs,
       nowMs: clock.now(),

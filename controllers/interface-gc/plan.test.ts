@@ -1,9 +1,12 @@
 import { describe, expect, it } from "@jest/globals";
+import { creatorTagValue, tags as tagNames } from "../../crds/v1beta1/names.ts";
 import fc from "../../test/fixtures/property.ts";
 import type { Eni, EniStatus, EniType } from "../../domain/eni/eni.ts";
 import { certainAfterMs, planSweep, type ListedEni, type SweepState } from "./plan.ts";
 
 const nowMs = 10_000_000;
+
+const ours = { [tagNames.clusterId]: "c-1", [tagNames.creator]: creatorTagValue };
 
 function anEni(given: Partial<Eni> = {}): Eni {
   return {
@@ -16,7 +19,7 @@ function anEni(given: Partial<Eni> = {}): Eni {
     primaryIpv4: "10.0.0.1",
     ipv6s: [],
     securityGroupIds: ["sg-1"],
-    tags: {},
+    tags: ours,
     ...given,
   };
 }
@@ -34,6 +37,7 @@ function untagged(ageMs: number | undefined): ListedEni {
 function aState(given: Partial<SweepState> = {}): SweepState {
   return {
     enis: [],
+    clusterId: "c-1",
     ownedEniIds: new Set(),
     unmadeInterfacesByUid: new Map(),
     unreferencedRecords: [],
@@ -61,6 +65,18 @@ interface Row {
 }
 
 const table: readonly Row[] = [
+  // Not ours, though the listing shows them.
+  ...[
+    { whose: "an interface without our tags", given: { tags: {} } },
+    { whose: "one of another creator", given: { tags: { ...ours, creator: "alibabacloud-erdma-controller" } } },
+    { whose: "one that was taken out", given: { tags: { ...ours, "terway.alibabacloud.com/excluded": "true" } } },
+    { whose: "a primary one", given: { type: "Primary" as const } },
+    { whose: "a trunk", given: { type: "Trunk" as const } },
+  ].map(({ whose, given }): Row => ({
+    name: `${whose}: left alone`,
+    given: { enis: [listed(given)], ...since(60_000) },
+  })),
+
   // Twice, ten seconds apart.
   { name: "an orphan seen once is suspected", given: orphan, then: "suspect" },
   { name: "seen again after 9.999 s: still suspected", given: { ...orphan, ...since(9_999) }, then: "suspect" },
@@ -164,6 +180,7 @@ const anyState: fc.Arbitrary<SweepState> = fc
   })
   .map(({ enis, ownedEniIds, unmade: names, records, suspects }) => ({
     enis: enis.map((one, index) => ({ ...one, eni: { ...one.eni, eniId: `eni-${index}` } })),
+    clusterId: "c-1",
     // A record owns the interface of its name, be it left over or not.
     ownedEniIds: new Set([...ownedEniIds, ...records]),
     unmadeInterfacesByUid: new Map(Object.entries(names).map(([uid, list]) => [uid, new Set(list)])),

@@ -1,9 +1,11 @@
 import type { Eni } from "../../domain/eni/eni.ts";
+import { isOurs } from "../../domain/eni/ownership.ts";
 
 /** Everything that decides which interfaces nobody owns. */
 export interface SweepState {
   /** Every interface with this cluster's tags, as the cloud lists it. */
   readonly enis: readonly ListedEni[];
+  readonly clusterId: string;
   /** Ids that a PodENI allocation or a NetworkInterface names. */
   readonly ownedEniIds: ReadonlySet<string>;
   /** PodENIs by UID, with the interfaces that still have no id: a creation may be on its way for them. */
@@ -59,7 +61,8 @@ export function planSweep(state: SweepState): SweepPlan {
 function isOrphan(listed: ListedEni, state: SweepState): boolean {
   const { eni, podEniUid, createdAtMs } = listed;
   if (state.ownedEniIds.has(eni.eniId)) return false;
-  if (eni.status === "Deleting" || eni.type === "Primary" || eni.type === "Trunk") return false;
+  // Asked for by tags already; a listing that answers more, or an interface that was taken out, must not cost one.
+  if (eni.status === "Deleting" || !isOurs(eni, state.clusterId)) return false;
   if (podEniUid === undefined) return createdAtMs !== undefined && state.nowMs - createdAtMs >= untaggedAgeMs;
   // While the interface of that name is still to be made, the same client token will find this one.
   return state.unmadeInterfacesByUid.get(podEniUid)?.has(listed.interface ?? "eth0") !== true;

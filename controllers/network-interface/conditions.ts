@@ -9,6 +9,7 @@ export const reasons = {
   detached: "Detached",
   missing: "InterfaceMissing",
   fellBack: "AttachFellBack",
+  foreign: "ForeignInterface",
 } as const;
 
 export function attachedCondition(instanceId: string): NextCondition {
@@ -37,7 +38,16 @@ export function fellBackCondition(eniId: string, instanceId: string, tries: numb
   };
 }
 
-/** A refused call, in the words of its error. */
+export function foreignCondition(eniId: string): NextCondition {
+  return {
+    type: ready,
+    status: "False",
+    reason: reasons.foreign,
+    message: `${eniId} was not made for pods of this cluster (tags, type); it is left alone`,
+  };
+}
+
+/** A refused call, in the words of its error, or one that is held back. */
 export function refusedCondition(reason: string, message: string): NextCondition {
   return { type: ready, status: "False", reason, message };
 }

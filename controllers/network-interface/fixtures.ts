@@ -1,8 +1,12 @@
 /** States of one cloud interface with everything at its default, for the tests of plan.ts. */
+import { creatorTagValue, tags } from "../../crds/v1beta1/names.ts";
 import type { Eni, EniStatus } from "../../domain/eni/eni.ts";
 import type { Effect, LastCall, NetworkInterfaceState } from "./state.ts";
 
 export const nowMs = 1_000_000;
+export const clusterId = "c-1";
+/** Of an interface that was made for pods of this cluster. */
+export const ourTags = { [tags.clusterId]: clusterId, [tags.creator]: creatorTagValue };
 
 /** An interface in the given state; attached states are on `i-1`, trunk `eni-trunk`. */
 export function anEni(status: EniStatus, given: Partial<Eni> = {}): Eni {
@@ -19,7 +23,7 @@ export function anEni(status: EniStatus, given: Partial<Eni> = {}): Eni {
     primaryIpv4: "10.0.0.1",
     ipv6s: [],
     securityGroupIds: ["sg-1"],
-    tags: {},
+    tags: ourTags,
     ...given,
   };
 }
@@ -69,6 +73,8 @@ export function aState(given: Partial<NetworkInterfaceState> = {}): NetworkInter
     trunkEniId: "eni-trunk",
     wasDetached: false,
     leadsSinceMs: 0,
+    clusterId,
+    suspensions: {},
     nowMs,
     ...given,
   };

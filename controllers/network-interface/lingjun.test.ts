@@ -44,7 +44,9 @@ function planOf({ id, enoApi }: Row, phase: string) {
   };
   const nowMs = 100_000;
   const knowledge = { eni: undefined, observedAtMs: nowMs, sameSinceMs: nowMs - 60_000 };
-  return planNetworkInterface(toState(record, { leadsSinceMs: 0, knowledge }, nowMs));
+  return planNetworkInterface(
+    toState(record, { leadsSinceMs: 0, knowledge }, { clusterId: "c-1", suspensions: {}, nowMs }),
+  );
 }
 
 describe("an interface that the ECS API may not know", () => {

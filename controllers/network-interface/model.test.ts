@@ -3,6 +3,7 @@ import fc from "../../test/fixtures/property.ts";
 import { ModelCloud, type CloudFaults } from "../../test/fixtures/model-cloud.ts";
 import { OperatorError } from "../../runtime/errors.ts";
 import { seededRandom } from "../../runtime/random.ts";
+import { clusterId, ourTags } from "./fixtures.ts";
 import { EniLedger } from "./ledger.ts";
 import { planNetworkInterface, type NetworkInterfaceAction } from "./plan.ts";
 import type { LastCall, NetworkInterfaceState } from "./state.ts";
@@ -24,7 +25,7 @@ class Drive {
   constructor(options: { readonly seed: number; readonly lateReadsMs: number; readonly faults?: CloudFaults }) {
     const random = seededRandom(options.seed);
     this.cloud = new ModelCloud({ ...options, nowMs: () => this.nowMs, random });
-    this.cloud.add({ eniId });
+    this.cloud.add({ eniId, tags: ourTags });
     // Old enough that no read misses it.
     this.nowMs += 5_000;
   }
@@ -61,7 +62,7 @@ class Drive {
   #state(goal: Goal, target: { instanceId: string; trunkEniId: string }): NetworkInterfaceState {
     const wasDetached = this.calls.includes("detach");
     const fixed = { eniId, goal, isUnmanaged: false, hasFinalizer: true, wasDetached, nowMs: this.nowMs };
-    return { ...fixed, ...target, ...this.#ledger.of(eniId) };
+    return { ...fixed, clusterId, suspensions: {}, ...target, ...this.#ledger.of(eniId) };
   }
 
   #call(action: NetworkInterfaceAction & { type: "call" }, target: { instanceId: string; trunkEniId: string }): void {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "../../test/fixtures/property.ts";
 import type { EniStatus } from "../../domain/eni/eni.ts";
-import { anEni, aState, called, nowMs, seen } from "./fixtures.ts";
+import type { Suspension } from "../../domain/suspension/suspension.ts";
+import { anEni, aState, called, clusterId, nowMs, ourTags, seen } from "./fixtures.ts";
 import { planNetworkInterface, type NetworkInterfacePlan } from "./plan.ts";
 import type { Knowledge, LastCall, NetworkInterfaceState } from "./state.ts";
 
@@ -28,6 +29,21 @@ const unbound: NetworkInterfacePlan = { action: { type: "reportUnbind" } };
 const finalized: NetworkInterfacePlan = { action: { type: "removeFinalizer" } };
 const bound: NetworkInterfacePlan = { action: { type: "reportBind", eni: anEni("InUse") } };
 
+const outage = (agoMs: number): Suspension => ({
+  reason: "CloudUnavailable",
+  message: "calls to the cloud are suspended",
+  sinceMs: nowMs - agoMs,
+});
+
+const foreignTags = [
+  { whose: "an interface without our tags", tags: {} },
+  { whose: "one with the cluster's tag alone", tags: { "ack.aliyun.com": clusterId } },
+  { whose: "one of another cluster", tags: { ...ourTags, "ack.aliyun.com": "c-2" } },
+  { whose: "one of the shared pool", tags: { ...ourTags, creator: "terway" } },
+  { whose: "one of the ERDMA controller", tags: { ...ourTags, creator: "alibabacloud-erdma-controller" } },
+  { whose: "one that was taken out", tags: { ...ourTags, "terway.alibabacloud.com/excluded": "true" } },
+];
+
 const table: readonly Row[] = [
   // Nothing is asked for, or nothing may be done.
   { name: "no goal: quiet whatever the cloud shows", given: { goal: "none", ...seen("InUse") }, plan: {} },
@@ -39,6 +55,72 @@ const table: readonly Row[] = [
     given: { isUnmanaged: true, ...gone, hasFinalizer: false },
     plan: {},
   },
+  // Somebody else's interface, which a record names by mistake.
+  ...(["Primary", "Trunk"] as const).map((type): Row => ({
+    name: `a ${type} interface is not detached for a deletion`,
+    given: { ...gone, ...seen("InUse", { eni: { type } }) },
+    plan: finalized,
+  })),
+  ...foreignTags.flatMap(({ whose, tags }): readonly Row[] => [
+    {
+      name: `${whose}, deleted: only the record goes`,
+      given: { ...gone, ...seen("Available", { eni: { tags } }) },
+      plan: finalized,
+    },
+    {
+      name: `${whose}, unwanted where it is: let go without a call`,
+      given: { ...detached, ...seen("InUse", { eni: { tags } }) },
+      plan: unbound,
+    },
+    {
+      name: `${whose}, wanted: said, not attached`,
+      given: seen("Available", { eni: { tags } }),
+      plan: { action: { type: "reportForeign" } },
+    },
+    {
+      name: `${whose}, hanging: not asked for again`,
+      given: { ...gone, ...seen("Deleting", { sameForMs: 60_000, eni: { tags } }) },
+      plan: finalized,
+    },
+  ]),
+
+  // Calls are held back.
+  {
+    name: "a held-back attach: not begun, told once that has lasted",
+    given: { ...seen("Available"), suspensions: { attach: outage(5_000) } },
+    plan: { suspension: outage(5_000), requeueAfterMs: 60_000 },
+  },
+  {
+    name: "a held-back attach, a moment ago: not begun, not told yet",
+    given: { ...seen("Available"), suspensions: { attach: outage(4_000) } },
+    plan: { requeueAfterMs: 1_000 },
+  },
+  {
+    name: "a held-back deletion",
+    given: { ...gone, ...seen("Available"), suspensions: { delete: outage(9_000) } },
+    plan: { suspension: outage(9_000), requeueAfterMs: 60_000 },
+  },
+  {
+    name: "a held-back detach",
+    given: { ...gone, ...seen("InUse"), suspensions: { detach: outage(9_000) } },
+    plan: { suspension: outage(9_000), requeueAfterMs: 60_000 },
+  },
+  {
+    name: "deletions are held back, attaches are not",
+    given: { ...seen("Available"), suspensions: { delete: outage(9_000) } },
+    plan: attach(),
+  },
+  {
+    name: "a held-back look: asked for all the same, so that it comes first",
+    given: { suspensions: { look: outage(9_000) } },
+    plan: { ...watch("look", 0), suspension: outage(9_000), requeueAfterMs: 60_000 },
+  },
+  {
+    name: "what needs no call goes on while all are held back",
+    given: { ...seen("InUse"), suspensions: { attach: outage(9_000), look: outage(9_000) } },
+    plan: bound,
+  },
+
   { name: "a call runs: wait for it", given: { ...seen("Available"), ...called("attach", "running", 100) }, plan: {} },
 
   // Look first.

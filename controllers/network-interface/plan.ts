@@ -1,4 +1,6 @@
 import type { Eni } from "../../domain/eni/eni.ts";
+import { isOurs } from "../../domain/eni/ownership.ts";
+import type { Suspension } from "../../domain/suspension/suspension.ts";
 import {
   attachSentAtMs,
   detachAnsweredAtMs,
@@ -25,6 +27,8 @@ export type NetworkInterfaceAction =
   | { readonly type: "reportUnbind" }
   /** The cloud has no such interface although it is wanted. */
   | { readonly type: "reportMissing" }
+  /** The record names an interface of somebody else, and wants it attached. */
+  | { readonly type: "reportForeign" }
   | { readonly type: "removeFinalizer" };
 
 export interface NetworkInterfacePlan {
@@ -32,6 +36,8 @@ export interface NetworkInterfacePlan {
   readonly requeueAfterMs?: number;
   /** An attach that was accepted and then undone by the cloud: worth an event. */
   readonly attachFellBack?: boolean;
+  /** Calls are held back, and have been for so long that it is worth a condition. */
+  readonly suspension?: Suspension;
 }
 
 /**
@@ -49,6 +55,11 @@ const absenceMs = 10_000;
 /** ECS documents that a detach or delete that hangs is to be asked for again. */
 const stuckMs = 15_000;
 
+/** A short outage is not worth a write for each interface that waits. */
+const suspensionIsLongMs = 5_000;
+/** The end of a suspension wakes who waits; this is for whom it misses. */
+const suspendedRetryMs = 60_000;
+
 /** Between two tries of an attach that fell back: 1 s, 2 s, 4 s … at most a minute. */
 function retryDelayMs(tries: number): number {
   return Math.min(60_000, 1_000 * 2 ** Math.min(tries - 1, 6));
@@ -60,8 +71,32 @@ function retryDelayMs(tries: number): number {
  * Pure and total. Attach, detach and delete have no client token, so a call is made only when the newest read shows that
  * it is needed; an answer that never came, a refusal and a restart all lead to a look first. Unknown states mean: look again.
  */
-// eslint-disable-next-line complexity -- one row per state of the cloud interface, read top to bottom
 export function planNetworkInterface(state: NetworkInterfaceState): NetworkInterfacePlan {
+  const plan = nextStep(state);
+  const { action } = plan;
+  const work = action?.type === "call" ? action.effect : action?.type === "watch" ? "look" : undefined;
+  const suspension = work && state.suspensions[work];
+  return suspension === undefined ? plan : heldBack(state, plan, suspension);
+}
+
+/** A look is asked for all the same: it is taken as soon as looks are. */
+function heldBack(
+  state: NetworkInterfaceState,
+  plan: NetworkInterfacePlan,
+  suspension: Suspension,
+): NetworkInterfacePlan {
+  const { action, ...rest } = plan;
+  const tellInMs = suspension.sinceMs + suspensionIsLongMs - state.nowMs;
+  return {
+    ...rest,
+    ...(action?.type === "watch" && { action }),
+    ...(tellInMs <= 0 && { suspension }),
+    requeueAfterMs: tellInMs > 0 ? tellInMs : suspendedRetryMs,
+  };
+}
+
+// eslint-disable-next-line complexity -- one row per state of the cloud interface, read top to bottom
+function nextStep(state: NetworkInterfaceState): NetworkInterfacePlan {
   if (state.goal === "none") return {};
   if (state.isUnmanaged) return unmanaged(state);
   if (state.lastCall?.outcome.type === "running") return {};
@@ -69,6 +104,7 @@ export function planNetworkInterface(state: NetworkInterfaceState): NetworkInter
   if (state.knowledge === undefined || isStale(state)) return look(state);
   const { eni } = state.knowledge;
   if (eni === undefined) return absent(state, state.knowledge);
+  if (!isOurs(eni, state.clusterId)) return foreign(state);
   switch (eni.status) {
     case "Available":
       return available(state, eni);
@@ -88,6 +124,11 @@ export function planNetworkInterface(state: NetworkInterfaceState): NetworkInter
 function unmanaged(state: NetworkInterfaceState): NetworkInterfacePlan {
   if (state.goal === "gone" && state.hasFinalizer) return { action: { type: "removeFinalizer" } };
   return state.goal === "detached" ? { action: { type: "reportUnbind" } } : {};
+}
+
+/** Somebody's record names an interface that is not ours: the record goes its way, the interface stays as it is. */
+function foreign(state: NetworkInterfaceState): NetworkInterfacePlan {
+  return state.goal === "attached" ? { action: { type: "reportForeign" } } : unmanaged(state);
 }
 
 /** What was read before the last call began says nothing about its effect. */

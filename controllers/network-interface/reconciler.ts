@@ -1,8 +1,9 @@
 import type { NetworkInterface, NetworkInterfaceStatus } from "../../crds/v1beta1/network-interface.gen.ts";
 import { finalizers, labels } from "../../crds/v1beta1/names.ts";
-import { setCondition, type NextCondition } from "../../domain/conditions/conditions.ts";
+import { findCondition, setCondition, type NextCondition } from "../../domain/conditions/conditions.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
-import { isAbort, OperatorError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
+import type { Suspension } from "../../domain/suspension/suspension.ts";
+import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Clock, Lister, Logger, ObjectClient, Recorder } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
@@ -10,12 +11,13 @@ import {
   attachedCondition,
   detachedCondition,
   fellBackCondition,
+  foreignCondition,
   missingCondition,
   refusedCondition,
 } from "./conditions.ts";
 import type { EniLedger } from "./ledger.ts";
 import { planNetworkInterface, type NetworkInterfaceAction } from "./plan.ts";
-import { toState, type Effect, type NetworkInterfaceState } from "./state.ts";
+import { goalOf, toState, type Effect, type NetworkInterfaceState, type Surroundings } from "./state.ts";
 
 /** How a call went, for whoever adds up where a bind's time goes. */
 export interface CallTiming {
@@ -67,6 +69,11 @@ export interface NetworkInterfaceDeps {
   readonly recorder: Recorder;
   /** Which work of this interface goes first when calls are scarce. */
   readonly isFixed: (record: NetworkInterface) => boolean;
+  /** A pod waits for this interface to come off where it is: taking it off is a part of giving the pod its address. */
+  readonly isAwaited: (record: NetworkInterface) => boolean;
+  /** Why such a call would be held back now. */
+  readonly suspensionOf: (work: Effect | "look", priority: CallPriority) => Suspension | undefined;
+  readonly clusterId: string;
   readonly onTiming: (eniId: string, timing: CallTiming) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -81,14 +88,14 @@ export class NetworkInterfaceReconciler implements Reconciler {
   }
 
   async reconcile(request: Request, signal: AbortSignal): Promise<Result> {
-    const { lister, ledger, observer, clock } = this.#deps;
+    const { lister, ledger, observer } = this.#deps;
     const record = lister.get(keyOf(request));
     if (record === undefined) {
       observer.stop(request.name);
       ledger.forget(request.name);
       return {};
     }
-    const state = toState(record, ledger.of(request.name), clock.now());
+    const state = toState(record, ledger.of(request.name), this.#surroundings(record));
     const plan = planNetworkInterface(state);
     if (plan.attachFellBack === true) {
       const condition = fellBackCondition(state.eniId, state.instanceId, state.lastCall?.tries ?? 1);
@@ -96,7 +103,22 @@ export class NetworkInterfaceReconciler implements Reconciler {
       await this.#report(record, condition, {}, signal);
     }
     if (plan.action !== undefined) await this.#execute(record, state, plan.action, signal);
+    if (plan.suspension !== undefined) {
+      const { reason, message } = plan.suspension;
+      await this.#report(record, refusedCondition(reason, message), {}, signal);
+    }
     return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
+  }
+
+  #surroundings(record: NetworkInterface): Surroundings {
+    const { clock, clusterId, suspensionOf } = this.#deps;
+    const priority = this.#priority(record);
+    const suspensions: Partial<Record<Effect | "look", Suspension>> = {};
+    for (const work of ["attach", "detach", "delete", "look"] as const) {
+      const suspension = suspensionOf(work, priority);
+      if (suspension !== undefined) suspensions[work] = suspension;
+    }
+    return { clusterId, suspensions, nowMs: clock.now() };
   }
 
   async #execute(
@@ -110,7 +132,7 @@ export class NetworkInterfaceReconciler implements Reconciler {
         this.#deps.observer.watch(state.eniId, {
           operation: action.operation,
           startedAtMs: action.sinceMs,
-          priority: this.#priority(record, state),
+          priority: this.#priority(record),
         });
         return;
       case "call":
@@ -127,6 +149,10 @@ export class NetworkInterfaceReconciler implements Reconciler {
       case "reportMissing":
         this.#deps.observer.stop(state.eniId);
         await this.#report(record, missingCondition(state.eniId), {}, signal);
+        return;
+      case "reportForeign":
+        this.#deps.observer.stop(state.eniId);
+        await this.#reportForeign(record, signal);
         return;
       case "removeFinalizer":
         await this.#removeFinalizer(record, signal);
@@ -146,7 +172,8 @@ export class NetworkInterfaceReconciler implements Reconciler {
         await this.#call(record, state, action, signal);
         ledger.endCall(eniId, { type: "accepted", atMs: clock.now() });
       } catch (error) {
-        log.info("cloud call failed", { controller: "eni", eniId, effect: action.effect, error });
+        const level = error instanceof SuspendedError ? "debug" : "info";
+        log[level]("cloud call failed", { controller: "eni", eniId, effect: action.effect, error });
         await this.#onCallFailed(state, action, error, signal);
       }
     });
@@ -162,7 +189,7 @@ export class NetworkInterfaceReconciler implements Reconciler {
     const { cloud, onTiming, ledger, clock } = this.#deps;
     const { eniId } = state;
     const options: CallOptions = {
-      priority: this.#priority(record, state),
+      priority: this.#priority(record),
       signal,
       onTiming: (timing) => {
         ledger.sent(eniId, clock.now() - timing.callMs);
@@ -219,9 +246,18 @@ export class NetworkInterfaceReconciler implements Reconciler {
     });
   }
 
-  #priority(record: NetworkInterface, state: NetworkInterfaceState): CallPriority {
-    if (state.goal !== "attached") return "release";
+  #priority(record: NetworkInterface): CallPriority {
+    const goal = goalOf(record);
+    const isForPod = goal === "attached" || (goal === "detached" && this.#deps.isAwaited(record));
+    if (!isForPod) return "release";
     return this.#deps.isFixed(record) ? "bind-fixed" : "bind";
+  }
+
+  async #reportForeign(record: NetworkInterface, signal: AbortSignal): Promise<void> {
+    const condition = foreignCondition(record.metadata.name);
+    if (findCondition(record.status?.conditions, condition.type)?.reason === condition.reason) return;
+    await this.#report(record, condition, {}, signal);
+    this.#warn(record, "attach", condition.message);
   }
 
   async #reportBind(record: NetworkInterface, eni: Eni, signal: AbortSignal): Promise<void> {
@@ -341,6 +377,8 @@ function isForThePerson(error: OperatorError): boolean {
  * somebody else must leave, at most a minute for what a person must mend.
  */
 function retryDelayMs(error: unknown, tries: number): number {
+  // Nothing was sent; whether it may be is asked before the next one.
+  if (error instanceof SuspendedError) return 1_000;
   if (error instanceof ThrottledError) return error.retryAfterMs;
   if (error instanceof WaitingError)
     return Math.min(15_000, Math.max(error.requeueAfterMs, 500 * 2 ** Math.min(tries, 5)));

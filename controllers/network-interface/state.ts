@@ -1,5 +1,6 @@
 import type { Eni } from "../../domain/eni/eni.ts";
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import type { Suspension } from "../../domain/suspension/suspension.ts";
 import { annotations, finalizers } from "../../crds/v1beta1/names.ts";
 
 /** Everything that decides what happens next to one cloud interface. */
@@ -25,6 +26,10 @@ export interface NetworkInterfaceState {
   readonly knowledge?: Knowledge;
   /** The last effect that this process asked the cloud for. */
   readonly lastCall?: LastCall;
+  /** Of whose interfaces alone may be touched. Source: configuration `clusterID`. */
+  readonly clusterId: string;
+  /** Why a call or a look would be held back now. */
+  readonly suspensions: Readonly<Partial<Record<Effect | "look", Suspension>>>;
   readonly nowMs: number;
 }
 
@@ -71,9 +76,16 @@ export function attachSentAtMs({ effect, startedAtMs, outcome, formerAttachAtMs 
   return effect === "attach" && outcome.type !== "refused" ? startedAtMs : formerAttachAtMs;
 }
 
+/** What the record does not say. */
+export type Surroundings = Pick<NetworkInterfaceState, "clusterId" | "suspensions" | "nowMs">;
+
 /** Takes the record apart; the ledger supplies what only this process knows. */
 // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
-export function toState(record: NetworkInterface, ledger: LedgerEntry, nowMs: number): NetworkInterfaceState {
+export function toState(
+  record: NetworkInterface,
+  ledger: LedgerEntry,
+  surroundings: Surroundings,
+): NetworkInterfaceState {
   const { status } = record;
   return {
     eniId: record.metadata.name,
@@ -85,11 +97,12 @@ export function toState(record: NetworkInterface, ledger: LedgerEntry, nowMs: nu
     ...(status?.networkCardIndex !== undefined && { networkCardIndex: status.networkCardIndex }),
     wasDetached: status?.eniInfo.status === "Unbind",
     ...ledger,
-    nowMs,
+    ...surroundings,
   };
 }
 
-function goalOf(record: NetworkInterface): NetworkInterfaceState["goal"] {
+/** What the record asks for. */
+export function goalOf(record: NetworkInterface): NetworkInterfaceState["goal"] {
   if (record.metadata.deletionTimestamp !== undefined) return "gone";
   switch (record.status?.phase) {
     case "Binding":

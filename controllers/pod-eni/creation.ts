@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { isAbort, OperatorError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
+import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
 import type { CreationFailure } from "./state.ts";
 
 /**
@@ -30,6 +30,7 @@ export function toCreationFailure(error: unknown, failures: number): CreationFai
   const { reason, message } = error;
   if (vSwitchReasons.has(reason)) return { remedy: "nextVSwitch", reason, message, retryAfterMs: 0 };
   if (tokenReasons.has(reason)) return { remedy: "newToken", reason, message, retryAfterMs: pauseMs(failures, 30_000) };
+  if (error instanceof SuspendedError) return { remedy: "wait", reason, message, retryAfterMs: 1_000 };
   if (error instanceof ThrottledError) return { remedy: "repeat", reason, message, retryAfterMs: error.retryAfterMs };
   if (error instanceof WaitingError) return { remedy: "repeat", reason, message, retryAfterMs: error.requeueAfterMs };
   switch (error.category) {

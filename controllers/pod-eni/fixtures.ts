@@ -141,6 +141,7 @@ export function aState(given: Partial<PodEniState> = {}): PodEniState {
     place: "held",
     vSwitches: byId(),
     needsIpv6: false,
+    suspensions: {},
     nowMs,
     ...given,
   };

@@ -3,6 +3,7 @@ import { selectVSwitch } from "../../domain/vswitch/select.ts";
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { reasons } from "./conditions.ts";
 import type { AllocationState, CreationFailure, PodEniState } from "./state.ts";
+import { heldBack, isAttached, waitForCloud } from "./suspended.ts";
 
 /** While no vSwitch can be used, they are looked at this often; what is known of them is shared by all that wait. */
 const vSwitchRetryMs = 10_000;
@@ -64,7 +65,9 @@ function planRemoval(state: PodEniState): PodEniPlan {
   const names = state.allocations.map((allocation) => allocation.eniId).filter((id) => id !== "");
   return {
     actions,
-    explanation: { reason: reasons.releasing, message: `releasing ${listOf(names)}`, isFailure: false },
+    ...(names.length > 0 && isPending && state.suspensions.release !== undefined
+      ? heldBack(state.suspensions.release)
+      : { explanation: { reason: reasons.releasing, message: `releasing ${listOf(names)}`, isFailure: false } }),
   };
 }
 
@@ -120,6 +123,7 @@ function planDetach(state: PodEniState): PodEniPlan {
   const trouble = state.allocations
     .map((allocation) => allocation.record?.trouble)
     .find((found) => found !== undefined);
+  if (isPending && state.suspensions.release !== undefined) return { actions, ...heldBack(state.suspensions.release) };
   return {
     actions,
     explanation: {
@@ -154,6 +158,10 @@ function planBind(state: PodEniState, pick: (n: number) => number): PodEniPlan {
   if ("problem" in node) return giveUp(state, reasons.nodeNotReady, node.problem, misconfiguredRetryMs);
   const obstacle = obstacleOf(state, node);
   if (obstacle !== undefined) return giveUp(state, obstacle.reason, obstacle.message, misconfiguredRetryMs);
+  const suspension = state.suspensions.bind;
+  if (suspension !== undefined && !isAttached(state, node.instanceId)) {
+    return waitForCloud(state, suspension, release(state));
+  }
   if (state.retryAtMs !== undefined && state.retryAtMs > state.nowMs) {
     return { actions: [], requeueAfterMs: state.retryAtMs - state.nowMs };
   }
@@ -295,6 +303,14 @@ function planAfterFailure(allocation: AllocationState, failure: CreationFailure)
       };
     case "repeat":
       return { actions: [backOff], isBound: false, explanation, requeueAfterMs: failure.retryAfterMs };
+    case "wait":
+      return {
+        actions: [backOff],
+        isBound: false,
+        explanation: { ...explanation, isFailure: false },
+        givesPlaceUp: true,
+        requeueAfterMs: failure.retryAfterMs,
+      };
     case "stop":
       return {
         actions: [backOff],

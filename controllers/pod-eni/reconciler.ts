@@ -1,5 +1,7 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { CallPriority } from "../../domain/eni/eni.ts";
+import type { Suspension } from "../../domain/suspension/suspension.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { labels } from "../../crds/v1beta1/names.ts";
 import type { Clock, Lister, Random } from "../../runtime/ports.ts";
@@ -8,7 +10,7 @@ import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { toCreationFailure } from "./creation.ts";
 import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
 import { planPodEni } from "./plan.ts";
-import { toState, type CreationState, type PodEniState } from "./state.ts";
+import { toState, type CreationState, type PodEniState, type Suspensions } from "./state.ts";
 
 /** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
 export interface PodEniDeps extends ExecutorDeps {
@@ -16,6 +18,8 @@ export interface PodEniDeps extends ExecutorDeps {
   readonly nodes: Lister<CoreNode>;
   readonly needsIpv6: boolean;
   readonly enableTrunk: boolean;
+  /** Why calls of that urgency would be held back now. */
+  readonly suspensionOf: (work: "create" | "delete", priority: CallPriority) => Suspension | undefined;
   readonly random: Random;
   readonly clock: Clock;
 }
@@ -82,6 +86,7 @@ export class PodEniReconciler implements Reconciler {
       retryAtMs: this.#executor.retryAtMs(key),
       needsIpv6,
       enableTrunk,
+      suspensions: this.#suspensions(),
       nowMs: clock.now(),
       vSwitches: noVSwitches,
     };
@@ -90,6 +95,12 @@ export class PodEniReconciler implements Reconciler {
     return candidates.length === 0
       ? state
       : toState({ ...seen, vSwitches: await this.#readVSwitches(candidates, signal) });
+  }
+
+  #suspensions(): Suspensions {
+    const bind = this.#deps.suspensionOf("create", "bind");
+    const release = this.#deps.suspensionOf("delete", "release");
+    return { ...(bind !== undefined && { bind }), ...(release !== undefined && { release }) };
   }
 
   async #readVSwitches(ids: readonly string[], signal: AbortSignal): Promise<PodEniState["vSwitches"]> {
@@ -150,7 +161,7 @@ const noVSwitches: PodEniState["vSwitches"] = new Map();
 
 /** Ids of the vSwitches to read, when an interface is about to be made and has no usable one. */
 function choiceIsDue(state: PodEniState): readonly string[] {
-  if (state.place !== "held" || state.isDeleting) return [];
+  if (state.place !== "held" || state.isDeleting || state.suspensions.bind !== undefined) return [];
   return state.allocations
     .filter(({ eniId, creation, vSwitchIsUnusable }) => eniId === "" && creation.type === "none" && vSwitchIsUnusable)
     .flatMap(({ network }) => network?.vSwitchOptions ?? []);

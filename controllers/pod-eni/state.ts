@@ -8,6 +8,7 @@ import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import type { AllocationRetention } from "../../domain/retention/retention.ts";
 import { isFixed } from "../../domain/retention/retention.ts";
+import { isSuspensionReason, type Suspension } from "../../domain/suspension/suspension.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { podPresent, ready } from "./conditions.ts";
 
@@ -37,7 +38,14 @@ export interface PodEniState {
   /** vSwitches that allocations without a usable one may choose from; read only when needed. */
   readonly vSwitches: ReadonlyMap<string, VSwitch | UnreadVSwitch>;
   readonly needsIpv6: boolean;
+  /** Why calls that give the pod its interfaces, and calls that take them back, would be held back now. */
+  readonly suspensions: Suspensions;
   readonly nowMs: number;
+}
+
+export interface Suspensions {
+  readonly bind?: Suspension;
+  readonly release?: Suspension;
 }
 
 export interface AllocationState {
@@ -69,8 +77,8 @@ export type CreationState =
 
 /** A failed CreateNetworkInterface, in the words that decide what is next. */
 export interface CreationFailure {
-  /** `nextVSwitch`: choose another one. `newToken`: the token is spent. `repeat`: same token again. `stop`: a person or time must help. */
-  readonly remedy: "nextVSwitch" | "newToken" | "repeat" | "stop";
+  /** `nextVSwitch`: choose another one. `newToken`: the token is spent. `repeat`: same token again. `stop`: a person or time must help. `wait`: nothing was asked. */
+  readonly remedy: "nextVSwitch" | "newToken" | "repeat" | "stop" | "wait";
   readonly reason: string;
   readonly message: string;
   /** Milliseconds until it is worth trying again. */
@@ -106,6 +114,7 @@ export interface Observation {
   readonly needsIpv6: boolean;
   /** Configuration `enableTrunk`. */
   readonly enableTrunk: boolean;
+  readonly suspensions: Suspensions;
   readonly nowMs: number;
 }
 
@@ -135,6 +144,7 @@ export function toState(seen: Observation): PodEniState {
     ...(retryAtMs !== undefined && { retryAtMs }),
     vSwitches: seen.vSwitches,
     needsIpv6: seen.needsIpv6,
+    suspensions: seen.suspensions,
     nowMs: seen.nowMs,
   };
 }
@@ -185,8 +195,14 @@ function toRecord(networkInterface: NetworkInterface | undefined): InterfaceReco
     isDeleting: networkInterface.metadata.deletionTimestamp !== undefined,
     instanceId: status?.instanceID ?? "",
     isMissing: condition?.reason === "InterfaceMissing",
-    ...(condition?.status === "False" && { trouble: { reason: condition.reason, message: condition.message } }),
+    ...(condition !== undefined &&
+      isTrouble(condition) && { trouble: { reason: condition.reason, message: condition.message } }),
   };
+}
+
+/** Whether calls are held back is known first-hand; the record may say what was. */
+function isTrouble({ status, reason }: { readonly status: string; readonly reason: string }): boolean {
+  return status === "False" && !isSuspensionReason(reason);
 }
 
 /** Whether the PodENI says where its interfaces are. */

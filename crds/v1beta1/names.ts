@@ -67,6 +67,9 @@ export const tags = {
   attempt: "k8s.aliyun.com/create-attempt",
 } as const;
 
+/** An interface with this tag is left alone, whatever else is on it. Source: documentation of the ERDMA controller. */
+export const excludedTag = { key: "terway.alibabacloud.com/excluded", value: "true" } as const;
+
 /** Value of the tag `creator` on exclusive interfaces. */
 export const creatorTagValue = "terway-controller";
 

@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { decodeAnswer, flattenParameters, productOf, type CloudCall } from "../../cloud/call.ts";
 import { loadConfig, type ControlplaneConfig } from "../../cmd/config.ts";
 import { createWebhook } from "../../cmd/webhook.ts";
+import { SettableLevel } from "../../cloud/fixtures/settable-level.ts";
 import { buildControlplane } from "../../cmd/wiring.ts";
 import { Kube } from "../../e2e/kube.ts";
 import { eventually } from "../../e2e/world.ts";
@@ -111,7 +112,15 @@ async function startProgram(world: {
   const metrics = createMetrics();
   await installCrds({ transport, crds: await readCrdManifests(), clock, log, signal });
   const random = seededRandom("recorded/program");
-  const { manager, routes } = buildControlplane({ ...world, identity: "recorded", clock, random, log, metrics });
+  const { manager, routes } = buildControlplane({
+    ...world,
+    identity: "recorded",
+    degradation: new SettableLevel(),
+    clock,
+    random,
+    log,
+    metrics,
+  });
   manager.add(await createWebhook({ config, transport, routes, log, registry: metrics.registry, signal }));
   const ended = manager.run(signal);
   await eventually("the program is ready", () => manager.notReady().length === 0, { state: () => manager.notReady() });

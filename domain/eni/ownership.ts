@@ -1,0 +1,12 @@
+import { creatorTagValue, excludedTag, tags } from "../../crds/v1beta1/names.ts";
+import type { Eni } from "./eni.ts";
+
+/**
+ * Whether this program may attach, detach or delete the interface: it was made for pods of this cluster, which both published
+ * tags say, and nobody has taken it out of our hands. A machine's primary interface and its trunk never are; interfaces of
+ * the pool and of the ERDMA controller have another `creator`.
+ */
+export function isOurs({ type, tags: given }: Pick<Eni, "type" | "tags">, clusterId: string): boolean {
+  if (type === "Primary" || type === "Trunk" || given[excludedTag.key] === excludedTag.value) return false;
+  return given[tags.clusterId] === clusterId && given[tags.creator] === creatorTagValue;
+}
