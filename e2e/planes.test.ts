@@ -102,7 +102,8 @@ describe("planes", () => {
     await kube.apply(aPod({ namespace, name: "waiting", plane: "full", spec: inZone(zoneId) }));
     await kube.untilPodEniSays(namespace, "waiting", "VSwitchesExhausted");
     sandbox.cloud.setFreeAddresses("vsw-full", 5);
-    await kube.untilRunning(namespace, "waiting", { limitMs: learnedMs });
+    await kube.untilPodEniSays(namespace, "waiting", "Bound", learnedMs);
+    await kube.untilRunning(namespace, "waiting");
   });
 
   scenario(
