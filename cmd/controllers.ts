@@ -93,6 +93,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     onBound: bindMetrics.bound,
     clusterId: config.clusterId,
     needsIpv6,
+    nodeRecords: caches.nodeRecords.lister,
     enableTrunk: config.enableTrunk,
     random,
     clock,

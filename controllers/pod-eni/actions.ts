@@ -12,7 +12,14 @@ export type PodEniAction =
   | { readonly type: "recordCreated"; readonly allocation: AllocationState; readonly eni: Eni }
   /** Makes the NetworkInterface of an interface that the record names. */
   | { readonly type: "createRecord"; readonly allocation: AllocationState }
-  | { readonly type: "requestAttach"; readonly eniId: string; readonly instanceId: string; readonly trunkEniId: string }
+  | {
+      readonly type: "requestAttach";
+      readonly eniId: string;
+      readonly instanceId: string;
+      readonly trunkEniId: string;
+      /** Physical network card; absent: the machine has one, or the interface is a member. */
+      readonly networkCardIndex?: number;
+    }
   | { readonly type: "requestDetach"; readonly eniId: string }
   | { readonly type: "deleteRecord"; readonly eniId: string }
   /** The cloud lost the interface of an elastic allocation: make another. */

@@ -2,6 +2,7 @@ import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.
 import { annotations, creatorTagValue, labels, tags } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
+import { recordedTrafficMode, type TrafficMode } from "../../domain/eni/traffic-mode.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { AlreadyExistsError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
@@ -22,7 +23,7 @@ export interface CreateRequest {
   readonly deleteOnRelease: boolean;
   readonly ipv6Count: number;
   readonly resourceGroupId?: string;
-  readonly trafficMode?: "Standard" | "HighPerformance";
+  readonly trafficMode?: TrafficMode;
 }
 
 export interface ExecutorDeps extends StatusWriterDeps {
@@ -192,6 +193,7 @@ export class PodEniExecutor {
     const allocation = podEni.spec?.allocations?.[index];
     const uid = podEni.metadata.uid ?? "";
     const resourceGroupId = allocation?.eni?.resourceGroupID ?? "";
+    const trafficMode = recordedTrafficMode(allocation ?? {});
     const request: CreateRequest = {
       vSwitchId,
       securityGroupIds: allocation?.eni?.securityGroupIDs ?? [],
@@ -206,6 +208,7 @@ export class PodEniExecutor {
       deleteOnRelease: !isFixed,
       ipv6Count: needsIpv6 ? 1 : 0,
       ...(resourceGroupId !== "" && { resourceGroupId }),
+      ...(trafficMode !== "Standard" && { trafficMode }),
     };
     const priority: CallPriority = isFixed ? "bind-fixed" : "bind";
     const started = operations.start(`${key}/${name}`, key, async (signal) => {
@@ -301,7 +304,7 @@ export class PodEniExecutor {
 
   async #requestAttach(
     podEni: PodENI,
-    { eniId, instanceId, trunkEniId }: PodEniAction & { type: "requestAttach" },
+    { eniId, instanceId, trunkEniId, networkCardIndex }: PodEniAction & { type: "requestAttach" },
     signal: AbortSignal,
   ): Promise<void> {
     const { client, lister } = this.#deps.networkInterfaces;
@@ -315,6 +318,7 @@ export class PodEniExecutor {
       eniInfo: record?.status?.eniInfo ?? { id: eniId },
       instanceID: instanceId,
       trunkENIID: trunkEniId,
+      networkCardIndex: networkCardIndex ?? null,
       nodeName,
       // A reason of a former attempt says nothing about this one.
       conditions: null,

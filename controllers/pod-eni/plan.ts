@@ -1,3 +1,4 @@
+import { chooseNetworkCard, type NetworkCards } from "../../domain/eni/network-cards.ts";
 import { retentionOf } from "../../domain/retention/retention.ts";
 import { selectVSwitch } from "../../domain/vswitch/select.ts";
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
@@ -237,13 +238,28 @@ function planAllocations(
   const explained =
     steps.find((step) => step.explanation?.isFailure === true) ?? steps.find((step) => step.explanation);
   const requeues = steps.flatMap((step) => step.requeueAfterMs ?? []);
-  const actions = steps.flatMap((step) => step.actions);
+  const actions = onNetworkCards(
+    steps.flatMap((step) => step.actions),
+    state.networkCards,
+  );
   const givesPlaceUp = steps.some((step) => step.givesPlaceUp);
   return {
     actions: givesPlaceUp ? [...actions.filter(isAllowedWithoutPlace), { type: "releasePlace" }] : actions,
     ...(explained?.explanation !== undefined && { explanation: explained.explanation }),
     ...(requeues.length > 0 && { requeueAfterMs: Math.min(...requeues) }),
   };
+}
+
+/** Each exclusive interface goes to the card that carries least, those before it in the plan included. */
+function onNetworkCards(actions: readonly PodEniAction[], cards: NetworkCards | undefined): readonly PodEniAction[] {
+  if (cards === undefined) return actions;
+  const taken = [...cards.taken];
+  return actions.map((action) => {
+    if (action.type !== "requestAttach" || action.trunkEniId !== "") return action;
+    const networkCardIndex = chooseNetworkCard({ ...cards, taken });
+    taken.push(networkCardIndex);
+    return { ...action, networkCardIndex };
+  });
 }
 
 /** Nothing new is asked of the cloud for a pod that gives its place to another. */
@@ -343,9 +359,9 @@ function stop(reason: string, message: string, retryAfterMs: number): Step {
 }
 
 function planAttach(allocation: AllocationState, instanceId: string, trunkEniId: string): Step {
-  const { record, eniId } = allocation;
+  const { record, eniId, isKnownGone } = allocation;
+  if (record?.isMissing ?? isKnownGone) return planMissing(allocation);
   if (record === undefined) return { actions: [{ type: "createRecord", allocation }], isBound: false };
-  if (record.isMissing) return planMissing(allocation);
   if (record.isDeleting) return progress(reasons.interfaceMissing, `interface ${eniId} is being deleted`);
   switch (record.phase) {
     case "":

@@ -1,5 +1,7 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import type { Node } from "../../crds/v1beta1/node.gen.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { labels } from "../../crds/v1beta1/names.ts";
 import type { Clock, Lister, Random } from "../../runtime/ports.ts";
@@ -7,8 +9,9 @@ import { keyOf, type Reconciler, type Request, type Result } from "../../runtime
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { toCreationFailure } from "./creation.ts";
 import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
+import { NetworkCardLoads } from "./network-cards.ts";
 import { planPodEni } from "./plan.ts";
-import { toState, type CreationState, type PodEniState } from "./state.ts";
+import { toState, type CreationState, type Observation, type PodEniState } from "./state.ts";
 
 /** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
 export interface PodEniDeps extends ExecutorDeps {
@@ -16,6 +19,7 @@ export interface PodEniDeps extends ExecutorDeps {
   readonly nodes: Lister<CoreNode>;
   readonly needsIpv6: boolean;
   readonly enableTrunk: boolean;
+  readonly nodeRecords: Lister<Node>;
   readonly random: Random;
   readonly clock: Clock;
 }
@@ -33,11 +37,14 @@ const watchIsLateAfterMs = 10_000;
 export class PodEniReconciler implements Reconciler {
   readonly #deps: PodEniDeps;
   readonly #executor: PodEniExecutor;
+  readonly #networkCards: NetworkCardLoads;
   readonly #unfinishedSinceMs = new Map<string, number>();
 
   constructor(deps: PodEniDeps) {
     this.#deps = deps;
     this.#executor = new PodEniExecutor(deps);
+    const { nodeRecords, networkInterfaces } = deps;
+    this.#networkCards = new NetworkCardLoads({ nodeRecords, networkInterfaces: networkInterfaces.lister });
   }
 
   async reconcile(request: Request, signal: AbortSignal): Promise<Result> {
@@ -49,11 +56,13 @@ export class PodEniReconciler implements Reconciler {
         this.#forget(key);
         return {};
       }
-      const plan = planPodEni(await this.#observe(key, podEni, signal), (n) => Math.floor(this.#deps.random() * n));
+      const seen = await this.#observe(key, podEni, signal);
+      // Nothing is awaited from here until the choice of network cards is filed.
+      const plan = planPodEni(toState(seen), (n) => Math.floor(this.#deps.random() * n));
       explanation = plan.explanation ?? explanation;
       if (plan.actions.length === 0)
         return this.#explain(key, podEni, { ...plan, ...(explanation && { explanation }) }, signal);
-      for (const action of plan.actions) await this.#executor.execute(key, podEni, action, signal);
+      await this.#execute(key, podEni, plan.actions, signal);
       if (plan.actions.some(isToldByWatch)) return { requeueAfterMs: watchIsLateAfterMs };
     }
     return { requeueAfterMs: 1_000 };
@@ -64,7 +73,21 @@ export class PodEniReconciler implements Reconciler {
     this.#executor.interfaceGone(record);
   }
 
-  async #observe(key: string, podEni: PodENI, signal: AbortSignal): Promise<PodEniState> {
+  async #execute(
+    key: string,
+    podEni: PodENI,
+    actions: readonly PodEniAction[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const cardsAreWritten = this.#networkCards.decided(actions);
+    try {
+      for (const action of actions) await this.#executor.execute(key, podEni, action, signal);
+    } finally {
+      cardsAreWritten();
+    }
+  }
+
+  async #observe(key: string, podEni: PodENI, signal: AbortSignal): Promise<Observation> {
     const { pods, nodes, networkInterfaces, vSwitches, places, clock, needsIpv6, enableTrunk } = this.#deps;
     const pod = pods.get(key);
     const nodeName = pod?.spec?.nodeName ?? podEni.metadata.labels?.[labels.node] ?? "";
@@ -82,14 +105,14 @@ export class PodEniReconciler implements Reconciler {
       retryAtMs: this.#executor.retryAtMs(key),
       needsIpv6,
       enableTrunk,
+      networkCards: (node: NodeFacts, numaNode: number | undefined) => this.#networkCards.of(node, numaNode),
       nowMs: clock.now(),
       vSwitches: noVSwitches,
     };
-    const state = toState(seen);
-    const candidates = choiceIsDue(state);
+    const candidates = seen.place === "held" ? choiceIsDue(toState(seen)) : [];
     return candidates.length === 0
-      ? state
-      : toState({ ...seen, vSwitches: await this.#readVSwitches(candidates, signal) });
+      ? seen
+      : { ...seen, vSwitches: await this.#readVSwitches(candidates, signal) };
   }
 
   async #readVSwitches(ids: readonly string[], signal: AbortSignal): Promise<PodEniState["vSwitches"]> {
@@ -150,7 +173,7 @@ const noVSwitches: PodEniState["vSwitches"] = new Map();
 
 /** Ids of the vSwitches to read, when an interface is about to be made and has no usable one. */
 function choiceIsDue(state: PodEniState): readonly string[] {
-  if (state.place !== "held" || state.isDeleting) return [];
+  if (state.isDeleting) return [];
   return state.allocations
     .filter(({ eniId, creation, vSwitchIsUnusable }) => eniId === "" && creation.type === "none" && vSwitchIsUnusable)
     .flatMap(({ network }) => network?.vSwitchOptions ?? []);

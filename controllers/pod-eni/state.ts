@@ -3,6 +3,7 @@ import { annotations, finalizers, labels } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import { findCondition } from "../../domain/conditions/conditions.ts";
 import type { Eni } from "../../domain/eni/eni.ts";
+import { numaNodeOf, type NetworkCards } from "../../domain/eni/network-cards.ts";
 import { toNodeFacts, type NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
@@ -27,6 +28,8 @@ export interface PodEniState {
   /** A pod of the record's name exists, whatever its UID. */
   readonly hasAnyPod: boolean;
   readonly node: NodeFacts | { readonly problem: string };
+  /** Physical network cards of the node's machine; absent: it has one, or it is not known to have several. */
+  readonly networkCards?: NetworkCards;
   readonly place: "held" | "waiting" | "none";
   /** How many wait before it for one of the places; only while waiting. */
   readonly placesAhead?: number;
@@ -106,6 +109,7 @@ export interface Observation {
   readonly needsIpv6: boolean;
   /** Configuration `enableTrunk`. */
   readonly enableTrunk: boolean;
+  readonly networkCards: (node: NodeFacts, numaNode: number | undefined) => NetworkCards | undefined;
   readonly nowMs: number;
 }
 
@@ -118,6 +122,7 @@ export function toState(seen: Observation): PodEniState {
   const networks = networksOf(pod);
   const attempts = attemptsOf(podEni);
   const podGoneAtMs = podGoneAt(podEni);
+  const networkCards = networkCardsOf(seen);
   return {
     phase: podEni.status?.phase ?? "",
     isDeleting: podEni.metadata.deletionTimestamp !== undefined,
@@ -129,6 +134,7 @@ export function toState(seen: Observation): PodEniState {
     pod: isOwner(podEni, pod) ? { priority: pod?.spec?.priority ?? 0 } : undefined,
     hasAnyPod: pod !== undefined && !isFinished(pod),
     node: nodeOf(seen),
+    ...(networkCards !== undefined && { networkCards }),
     place: seen.place,
     ...(placesAhead !== undefined && { placesAhead }),
     ...(podGoneAtMs !== undefined && { podGoneAtMs }),
@@ -240,6 +246,12 @@ function nodeOf({ podEni, pod, node }: Observation): PodEniState["node"] {
   if (node !== undefined) return toNodeFacts(node);
   const name = pod?.spec?.nodeName ?? podEni.metadata.labels?.[labels.node] ?? "";
   return { problem: `node ${name} does not exist` };
+}
+
+function networkCardsOf(seen: Observation): NetworkCards | undefined {
+  const node = nodeOf(seen);
+  if ("problem" in node) return undefined;
+  return seen.networkCards(node, numaNodeOf(seen.pod?.metadata.annotations?.[annotations.cpuSet]));
 }
 
 /** The end of the second that was written, for times are written rounded down: an address must not go a moment early. */

@@ -61,6 +61,7 @@ function taken({ status, trunk, record, enableTrunk = true, isExclusive = false 
     retryAtMs: undefined,
     needsIpv6: false,
     enableTrunk,
+    networkCards: () => undefined,
     nowMs: 0,
   });
 }
