@@ -1,4 +1,5 @@
 import type { NetworkInterface } from "../crds/v1beta1/network-interface.gen.ts";
+import { annotations } from "../crds/v1beta1/names.ts";
 import type { Cloud } from "../cloud/client.ts";
 import { InterfaceCollector } from "../controllers/interface-gc/index.ts";
 import * as networkInterfaceController from "../controllers/network-interface/index.ts";
@@ -14,6 +15,7 @@ import { Operations } from "../runtime/operations.ts";
 import { Places } from "../runtime/places.ts";
 import type { KubeObject } from "../runtime/ports.ts";
 import { keyOf, type Reconciler } from "../runtime/reconcile.ts";
+import { SharedCauses } from "../runtime/shared-causes.ts";
 import type { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createBindMetrics } from "./bind-metrics.ts";
 import type { Caches } from "./caches.ts";
@@ -51,6 +53,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   const effects = new Operations<void>({ clock, log });
   const ledger = new networkInterfaceController.EniLedger();
   const timings = new podEniController.TimingBook();
+  const sharedCauses = new SharedCauses(clock);
   const bindMetrics = createBindMetrics(metrics.registry, places);
   const collector = new InterfaceCollector({
     podEnis: podEnis.lister,
@@ -86,6 +89,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     vSwitches: cloud.vSwitches,
     operations: creations,
     places,
+    creationCauses: new podEniController.CreationCauses(sharedCauses),
     timings,
     recorder: recorder.forController(podEniController.name),
     onCreated: (eni) => ledger.observe(eni.eniId, eni, clock.now()),
@@ -138,6 +142,12 @@ export function createControllers(world: World, parts: ControllerParts): Control
   const wakePodEni = (key: string): void => controllers.podEni.enqueue(key);
   onEvery(podNetworkings.informer, (plane) => controllers.podNetworking.enqueue(plane.metadata.name));
   onEvery(pods.informer, (pod) => controllers.pod.enqueue(keyOfObject(pod)));
+  pods.informer.addHandler({
+    onUpdate: (before, pod) => {
+      const [old, now] = [before, pod].map(({ metadata }) => metadata.annotations?.[annotations.podNetworks]);
+      if (old !== now) wakePodEni(keyOfObject(pod));
+    },
+  });
   onEvery(podEnis.informer, (podEni) => {
     controllers.pod.enqueue(keyOfObject(podEni));
     wakePodEni(keyOfObject(podEni));
@@ -154,6 +164,10 @@ export function createControllers(world: World, parts: ControllerParts): Control
   onEvery(nodes.informer, (node) => {
     for (const pod of pods.lister.byIndex("node", node.metadata.name)) controllers.pod.enqueue(keyOfObject(pod));
     for (const podEni of podEnis.lister.byIndex("node", node.metadata.name)) wakePodEni(keyOfObject(podEni));
+  });
+  sharedCauses.onLifted(() => {
+    const waiting = podEnis.lister.list().filter(({ status }) => ["", "Binding"].includes(status?.phase ?? ""));
+    for (const podEni of waiting) wakePodEni(keyOfObject(podEni));
   });
   creations.onSettled(wakePodEni);
   effects.onSettled((eniId) => controllers.networkInterface.enqueue(eniId));

@@ -30,10 +30,14 @@ export type PodEniAction =
   /** Starts the clock of a fixed address whose pod's deletion nobody recorded. */
   | { readonly type: "recordPodGone" }
   | { readonly type: "releaseExpired" }
+  /** Condition `UpToDate`: what the pod asks for and does not have; absent: nothing any more. */
+  | { readonly type: "reportDrift"; readonly drift?: string }
   | { readonly type: "deleteSelf" }
   | { readonly type: "removeFinalizers" }
   /** Remembers when to try again, and gives the creation's outcome up. */
   | { readonly type: "backOff"; readonly interface?: string; readonly retryAfterMs: number }
+  /** What stops many is tried by this creation for all of them. */
+  | { readonly type: "claimProbe"; readonly allocation: AllocationState }
   | { readonly type: "blockVSwitch"; readonly vSwitchId: string }
   /** A creation may have happened that nobody will ask about again: the collector must look. */
   | { readonly type: "requestSweep" };

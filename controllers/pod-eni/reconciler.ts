@@ -1,6 +1,6 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
 import type { Node } from "../../crds/v1beta1/node.gen.ts";
-import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { labels } from "../../crds/v1beta1/names.ts";
@@ -11,7 +11,7 @@ import { toCreationFailure } from "./creation.ts";
 import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
 import { NetworkCardLoads } from "./network-cards.ts";
 import { planPodEni } from "./plan.ts";
-import { toState, type CreationState, type Observation, type PodEniState } from "./state.ts";
+import { interfaceOf, toState, type CreationState, type Observation, type PodEniState } from "./state.ts";
 
 /** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
 export interface PodEniDeps extends ExecutorDeps {
@@ -73,12 +73,7 @@ export class PodEniReconciler implements Reconciler {
     this.#executor.interfaceGone(record);
   }
 
-  async #execute(
-    key: string,
-    podEni: PodENI,
-    actions: readonly PodEniAction[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #execute(key: string, podEni: PodENI, actions: readonly PodEniAction[], signal: AbortSignal): Promise<void> {
     const cardsAreWritten = this.#networkCards.decided(actions);
     try {
       for (const action of actions) await this.#executor.execute(key, podEni, action, signal);
@@ -88,7 +83,8 @@ export class PodEniReconciler implements Reconciler {
   }
 
   async #observe(key: string, podEni: PodENI, signal: AbortSignal): Promise<Observation> {
-    const { pods, nodes, networkInterfaces, vSwitches, places, clock, needsIpv6, enableTrunk } = this.#deps;
+    const { pods, nodes, networkInterfaces, vSwitches, places, creationCauses, clock, needsIpv6, enableTrunk } =
+      this.#deps;
     const pod = pods.get(key);
     const nodeName = pod?.spec?.nodeName ?? podEni.metadata.labels?.[labels.node] ?? "";
     const placesAhead = places.position(key);
@@ -98,6 +94,8 @@ export class PodEniReconciler implements Reconciler {
       node: nodes.get(nodeName),
       networkInterface: (eniId: string) => networkInterfaces.lister.get(eniId),
       creation: (name: string) => this.#creation(key, name),
+      creationHold: (allocation: PodEniAllocation) =>
+        creationCauses.holdOf(allocation, `${key}/${interfaceOf(allocation)}`),
       isKnownGone: (eniId: string) => this.#executor.isKnownGone(eniId),
       vSwitchIsUnusable: (id: string) => vSwitches.isExhausted(id),
       place: this.#place(key),
@@ -110,9 +108,7 @@ export class PodEniReconciler implements Reconciler {
       vSwitches: noVSwitches,
     };
     const candidates = seen.place === "held" ? choiceIsDue(toState(seen)) : [];
-    return candidates.length === 0
-      ? seen
-      : { ...seen, vSwitches: await this.#readVSwitches(candidates, signal) };
+    return candidates.length === 0 ? seen : { ...seen, vSwitches: await this.#readVSwitches(candidates, signal) };
   }
 
   async #readVSwitches(ids: readonly string[], signal: AbortSignal): Promise<PodEniState["vSwitches"]> {
