@@ -293,7 +293,7 @@ const table: readonly PlanRow[] = [
     name: "IPv6 is needed and no vSwitch has it",
     given: { ...only(undecided), ...withBoth, needsIpv6: true },
     actions: [backOff(10_000), releasePlace],
-    reason: "NoVSwitchInZone",
+    reason: "VSwitchWithoutIPv6",
     says: "vsw-1 has no IPv6 block",
     isFailure: true,
     requeueAfterMs: 10_000,
