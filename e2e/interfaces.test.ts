@@ -179,11 +179,12 @@ describe("pods with several interfaces", () => {
     await sandbox.replicas[0]!.process.ended;
     sandbox.cloud.setFaults([]);
     await sandbox.restart(0);
+    await sandbox.ready(60_000);
     const { podEni } = await kube.untilRunning(namespace, "unheard");
     const own = ownedBy(world, podEni.metadata.uid);
     expect(own).toMatchObject([{ eniId: made.eniId, trafficMode: "HighPerformance", resourceGroupId: "rg-again" }]);
     expect(podEni.spec!.allocations![0]!.eni!.id).toBe(made.eniId);
-  }, 90_000);
+  }, 120_000);
 });
 
 describe.each(["dual", "ipv6"])("with ipStack %s", (ipStack) => {

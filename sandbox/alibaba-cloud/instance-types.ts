@@ -78,5 +78,13 @@ export function findInstanceType(instanceTypeId: string): InstanceTypeLimits | u
   const row = rows[instanceTypeId];
   if (row === undefined) return undefined;
   const [vCpus, eniQuantity, ipv4PerEni, ipv6PerEni, eniTotal, isTrunkSupported] = row;
-  return { vCpus, eniQuantity, ipv4PerEni, ipv6PerEni, eniTotal, isTrunkSupported, networkCards: networkCards[instanceTypeId] ?? 1 };
+  return {
+    vCpus,
+    eniQuantity,
+    ipv4PerEni,
+    ipv6PerEni,
+    eniTotal,
+    isTrunkSupported,
+    networkCards: networkCards[instanceTypeId] ?? 1,
+  };
 }
