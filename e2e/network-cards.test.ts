@@ -95,8 +95,9 @@ describe("a machine with two network cards", () => {
       Object.values(podEni.status?.eniInfos ?? {}).some(({ networkCardIndex }) => networkCardIndex === 0),
     );
     await Promise.all(onFirstCard.map(({ pod }) => kube.deletePod(namespace, pod.metadata.name)));
-    await eventually("the first card carries the primary interface only, and no record says more", async () => {
-      return loads("level")[0] === 1 && (await kube.networkInterfaces()).length === 3;
+    await eventually("nothing is left of them", async () => {
+      const records = [...(await kube.networkInterfaces()), ...(await kube.podEnis(namespace))];
+      return loads("level")[0] === 1 && records.length === 6;
     });
     sandbox.replicas[0]!.process.kill("SIGKILL");
     await sandbox.replicas[0]!.process.ended;

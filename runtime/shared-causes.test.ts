@@ -61,7 +61,9 @@ describe("a cause that many share", () => {
   it("tells that it has ended once, and only when it held", () => {
     const { causes } = aCause();
     let told = 0;
-    causes.onLifted(() => void told++);
+    causes.onLifted(() => {
+      told++;
+    });
     causes.succeeded("create");
     causes.failed("create", "a", denied);
     causes.succeeded("create");

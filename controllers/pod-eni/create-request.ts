@@ -1,5 +1,5 @@
 import { creatorTagValue, tags } from "../../crds/v1beta1/names.ts";
-import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import { recordedTrafficMode, type TrafficMode } from "../../domain/eni/traffic-mode.ts";
 import { clientToken } from "./creation.ts";
 import type { AllocationState } from "./state.ts";
@@ -26,12 +26,10 @@ export function toCreateRequest(
   settings: { readonly clusterId: string; readonly needsIpv6: boolean },
 ): CreateRequest {
   const allocation = podEni.spec?.allocations?.[index] ?? {};
-  const { securityGroupIDs = [], resourceGroupID = "" } = allocation.eni ?? {};
   const uid = podEni.metadata.uid ?? "";
-  const trafficMode = recordedTrafficMode(allocation);
   return {
     vSwitchId,
-    securityGroupIds: securityGroupIDs,
+    securityGroupIds: allocation.eni?.securityGroupIDs ?? [],
     clientToken: clientToken({ podEniUid: uid, interface: name, vSwitchId, attempt }),
     tags: {
       [tags.clusterId]: settings.clusterId,
@@ -42,6 +40,14 @@ export function toCreateRequest(
     },
     deleteOnRelease: !isFixed,
     ipv6Count: settings.needsIpv6 ? 1 : 0,
+    ...wishesOf(allocation),
+  };
+}
+
+function wishesOf(allocation: PodEniAllocation): Pick<CreateRequest, "resourceGroupId" | "trafficMode"> {
+  const { resourceGroupID = "" } = allocation.eni ?? {};
+  const trafficMode = recordedTrafficMode(allocation);
+  return {
     ...(resourceGroupID !== "" && { resourceGroupId: resourceGroupID }),
     ...(trafficMode !== "Standard" && { trafficMode }),
   };

@@ -164,16 +164,25 @@ function planBind(state: PodEniState, pick: (n: number) => number): PodEniPlan {
   if (state.retryAtMs !== undefined && state.retryAtMs > state.nowMs) {
     return { actions: [], requeueAfterMs: state.retryAtMs - state.nowMs };
   }
-  const held = state.place === "held" ? undefined : state.allocations.find(({ hold }) => hold !== undefined);
-  if (held?.hold !== undefined) {
-    const step = whileHeld(held, held.hold);
-    const { actions, explanation, requeueAfterMs } = state.allocations.length === 1 ? step : naming(held, step);
-    const plan = { actions: [...actions, ...release(state)], ...(explanation !== undefined && { explanation }) };
-    return { ...plan, ...(requeueAfterMs !== undefined && { requeueAfterMs }) };
-  }
+  const held = planWhileHeld(state);
+  if (held !== undefined) return held;
   if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
   if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
   return planAllocations(state, node, pick);
+}
+
+/** No place is asked for while another creation of that kind shows that it would be refused. */
+function planWhileHeld(state: PodEniState): PodEniPlan | undefined {
+  if (state.place === "held") return undefined;
+  const allocation = state.allocations.find(({ hold }) => hold !== undefined);
+  if (allocation?.hold === undefined) return undefined;
+  const step = whileHeld(allocation, allocation.hold);
+  const { actions, explanation, requeueAfterMs } = state.allocations.length === 1 ? step : naming(allocation, step);
+  return {
+    actions: [...actions, ...release(state)],
+    ...(explanation !== undefined && { explanation }),
+    ...(requeueAfterMs !== undefined && { requeueAfterMs }),
+  };
 }
 
 function waitingForPlace({ placesAhead }: PodEniState): Explanation {
