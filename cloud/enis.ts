@@ -1,5 +1,6 @@
 /** The calls that change and list network interfaces, and the translation of their answers. */
 import type { Eni, EniStatus, EniType } from "../domain/eni/eni.ts";
+import type { TrafficMode } from "../domain/eni/traffic-mode.ts";
 import { OperatorError } from "../runtime/errors.ts";
 import { isRecord, textOf, type ApiName, type CallParameters } from "./call.ts";
 import { malformed, toEni, toEnis } from "./eni-answers.ts";
@@ -47,7 +48,7 @@ export interface CreateEniRequest {
   readonly ipv6Count: number;
   readonly resourceGroupId?: string | undefined;
   /** `HighPerformance` for ERDMA. */
-  readonly trafficMode?: "Standard" | "HighPerformance" | undefined;
+  readonly trafficMode?: TrafficMode | undefined;
 }
 
 export interface EniFilter {

@@ -1,5 +1,6 @@
 import type { NetworkInterface } from "../crds/v1beta1/network-interface.gen.ts";
 import { labels } from "../crds/v1beta1/names.ts";
+import type { Node } from "../crds/v1beta1/node.gen.ts";
 import type { PodENI } from "../crds/v1beta1/pod-eni.gen.ts";
 import type { PodNetworking } from "../crds/v1beta1/pod-networking.gen.ts";
 import type { CoreNode, Namespace, Pod } from "../domain/kubernetes/objects.ts";
@@ -28,6 +29,8 @@ export interface Caches {
   readonly podNetworkings: Stored<PodNetworking>;
   readonly podEnis: Stored<PodENI>;
   readonly networkInterfaces: Stored<NetworkInterface>;
+  /** Our own kind Node; the core one is `nodes`. */
+  readonly nodeRecords: Stored<Node>;
 }
 
 /** Index of PodENIs by the vSwitches in which they are about to be given addresses. */
@@ -66,7 +69,10 @@ export function createCaches({ transport, clock, random, log, metrics }: World, 
         [intentIndex]: intendedVSwitches,
       },
     }),
-    networkInterfaces: stored<NetworkInterface>(resourceTypes.networkInterfaces),
+    networkInterfaces: stored<NetworkInterface>(resourceTypes.networkInterfaces, {
+      indexes: { instance: (record) => listOf(record.status?.instanceID) },
+    }),
+    nodeRecords: stored<Node>(resourceTypes.nodeRecords, { name: "node-records" }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { NetworkInterface } from "../crds/v1beta1/network-interface.gen.ts";
+import { annotations } from "../crds/v1beta1/names.ts";
 import type { Cloud } from "../cloud/client.ts";
 import { InterfaceCollector } from "../controllers/interface-gc/index.ts";
 import * as networkInterfaceController from "../controllers/network-interface/index.ts";
@@ -14,6 +15,7 @@ import { Operations } from "../runtime/operations.ts";
 import { Places } from "../runtime/places.ts";
 import type { KubeObject } from "../runtime/ports.ts";
 import { keyOf, type Reconciler } from "../runtime/reconcile.ts";
+import { SharedCauses } from "../runtime/shared-causes.ts";
 import type { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createBindMetrics } from "./bind-metrics.ts";
 import type { Caches } from "./caches.ts";
@@ -54,6 +56,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   const effects = new Operations<void>({ clock, log });
   const ledger = new networkInterfaceController.EniLedger();
   const timings = new podEniController.TimingBook();
+  const sharedCauses = new SharedCauses(clock);
   const bindMetrics = createBindMetrics(metrics.registry, places);
   const suspensionOf = (work: keyof typeof apiOf, priority: CallPriority) => cloud.suspensionOf(apiOf[work], priority);
   const collector = new InterfaceCollector({
@@ -90,6 +93,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     vSwitches: cloud.vSwitches,
     operations: creations,
     places,
+    creationCauses: new podEniController.CreationCauses(sharedCauses),
     timings,
     recorder: recorder.forController(podEniController.name),
     onCreated: (eni) => ledger.observe(eni.eniId, eni, clock.now()),
@@ -98,6 +102,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     suspensionOf,
     clusterId: config.clusterId,
     needsIpv6,
+    nodeRecords: caches.nodeRecords.lister,
     enableTrunk: config.enableTrunk,
     random,
     clock,
@@ -144,6 +149,12 @@ export function createControllers(world: World, parts: ControllerParts): Control
       controllers.networkInterface.enqueue(eniId);
     }
   });
+  pods.informer.addHandler({
+    onUpdate: (before, pod) => {
+      const [old, now] = [before, pod].map(({ metadata }) => metadata.annotations?.[annotations.podNetworks]);
+      if (old !== now) wakePodEni(keyOfObject(pod));
+    },
+  });
   onEvery(podEnis.informer, (podEni) => {
     controllers.pod.enqueue(keyOfObject(podEni));
     wakePodEni(keyOfObject(podEni));
@@ -171,6 +182,10 @@ export function createControllers(world: World, parts: ControllerParts): Control
     }
     // A creation whose answer was lost, of a pod that has gone meanwhile.
     collector.requestSweep();
+  });
+  sharedCauses.onLifted(() => {
+    const waiting = podEnis.lister.list().filter(({ status }) => ["", "Binding"].includes(status?.phase ?? ""));
+    for (const podEni of waiting) wakePodEni(keyOfObject(podEni));
   });
   creations.onSettled(wakePodEni);
   effects.onSettled((eniId) => controllers.networkInterface.enqueue(eniId));

@@ -93,6 +93,7 @@ export function buildControlplane(world: World): Controlplane {
     podNetworkings.informer,
     podEnis.informer,
     caches.networkInterfaces.informer,
+    caches.nodeRecords.informer,
   );
   const isEnabled = (name: string): boolean => isControllerEnabled(name, config.controllers);
   manager.add(

@@ -8,7 +8,7 @@ import { eventually, startWorld, type World } from "./world.ts";
 const namespace = "bad";
 const zone = "cn-hangzhou-h";
 /** Longest time from the removal of a cause to the pod running. */
-const recoveryMs = 60_000;
+const recoveryMs = 30_000;
 
 /** A pod that names its networks itself, so that admission adds no zone. */
 const podOn = (name: string, vSwitchOptions: readonly string[], options: Partial<PodOptions> = {}) =>

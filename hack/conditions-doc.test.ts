@@ -3,7 +3,12 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { errorRows, unknownRow } from "../cloud/error-codes.ts";
 import { reasons as networkInterface } from "../controllers/network-interface/conditions.ts";
-import { podGoneCondition, podPresentCondition, reasons as podEni } from "../controllers/pod-eni/conditions.ts";
+import {
+  driftReasons,
+  podGoneCondition,
+  podPresentCondition,
+  reasons as podEni,
+} from "../controllers/pod-eni/conditions.ts";
 import { ambiguousReasons, podsReasons, reasons as podNetworking } from "../controllers/pod-networking/conditions.ts";
 import { suspensionReasons } from "../domain/suspension/suspension.ts";
 
@@ -26,7 +31,13 @@ describe("docs/conditions.md", () => {
     },
     {
       kind: "PodENI",
-      reasons: [...Object.values(podEni), ...ofCreation, podGoneCondition().reason, podPresentCondition().reason],
+      reasons: [
+        ...Object.values(podEni),
+        ...Object.values(driftReasons),
+        ...ofCreation,
+        podGoneCondition().reason,
+        podPresentCondition().reason,
+      ],
     },
     { kind: "NetworkInterface", reasons: Object.values(networkInterface) },
     { kind: "Calls that are held back", reasons: Object.values(suspensionReasons) },

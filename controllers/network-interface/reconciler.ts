@@ -374,7 +374,7 @@ function isForThePerson(error: OperatorError): boolean {
 
 /**
  * When to ask again after a refusal: what the error says itself; otherwise 1 s, 2 s, 4 s … at most 15 s for a state that
- * somebody else must leave, at most a minute for what a person must mend.
+ * somebody else must leave, at most half a minute for what a person must mend.
  */
 function retryDelayMs(error: unknown, tries: number): number {
   // Nothing was sent; whether it may be is asked before the next one.
@@ -382,5 +382,5 @@ function retryDelayMs(error: unknown, tries: number): number {
   if (error instanceof ThrottledError) return error.retryAfterMs;
   if (error instanceof WaitingError)
     return Math.min(15_000, Math.max(error.requeueAfterMs, 500 * 2 ** Math.min(tries, 5)));
-  return Math.min(60_000, 1_000 * 2 ** Math.min(tries, 6));
+  return Math.min(25_000, 1_000 * 2 ** Math.min(tries, 6));
 }

@@ -12,7 +12,14 @@ export type PodEniAction =
   | { readonly type: "recordCreated"; readonly allocation: AllocationState; readonly eni: Eni }
   /** Makes the NetworkInterface of an interface that the record names. */
   | { readonly type: "createRecord"; readonly allocation: AllocationState }
-  | { readonly type: "requestAttach"; readonly eniId: string; readonly instanceId: string; readonly trunkEniId: string }
+  | {
+      readonly type: "requestAttach";
+      readonly eniId: string;
+      readonly instanceId: string;
+      readonly trunkEniId: string;
+      /** Physical network card; absent: the machine has one, or the interface is a member. */
+      readonly networkCardIndex?: number;
+    }
   | { readonly type: "requestDetach"; readonly eniId: string }
   | { readonly type: "deleteRecord"; readonly eniId: string }
   /** The cloud lost the interface of an elastic allocation: make another. */
@@ -23,10 +30,14 @@ export type PodEniAction =
   /** Starts the clock of a fixed address whose pod's deletion nobody recorded. */
   | { readonly type: "recordPodGone" }
   | { readonly type: "releaseExpired" }
+  /** Condition `UpToDate`: what the pod asks for and does not have; absent: nothing any more. */
+  | { readonly type: "reportDrift"; readonly drift?: string }
   | { readonly type: "deleteSelf" }
   | { readonly type: "removeFinalizers" }
   /** Remembers when to try again, and gives the creation's outcome up. */
   | { readonly type: "backOff"; readonly interface?: string; readonly retryAfterMs: number }
+  /** What stops many is tried by this creation for all of them. */
+  | { readonly type: "claimProbe"; readonly allocation: AllocationState }
   | { readonly type: "blockVSwitch"; readonly vSwitchId: string }
   /** A creation may have happened that nobody will ask about again: the collector must look. */
   | { readonly type: "requestSweep" };

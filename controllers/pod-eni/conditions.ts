@@ -6,6 +6,15 @@ export const ready = "Ready";
 /** False from the moment the deletion of the pod of a fixed address was observed: the start of its clock. */
 export const podPresent = "PodPresent";
 
+/** False while a bound pod asks for something else than its interfaces have. Absent until that happens. */
+export const upToDate = "UpToDate";
+
+/** Reasons of `UpToDate`. */
+export const driftReasons = {
+  changed: "NetworksChangedAfterBind",
+  applied: "NetworksApplied",
+} as const;
+
 /** Reasons of `Ready`, beside the reasons of refused cloud calls (docs/errors.md). */
 export const reasons = {
   bound: "Bound",
@@ -18,6 +27,7 @@ export const reasons = {
   noVSwitchInZone: "NoVSwitchInZone",
   vSwitchesExhausted: "VSwitchesExhausted",
   vSwitchNotFound: "VSwitchNotFound",
+  vSwitchWithoutIpv6: "VSwitchWithoutIPv6",
   nodeNotReady: "NodeNotReady",
   nodeWithoutTrunk: "NodeWithoutTrunk",
   zoneMismatch: "ZoneMismatch",
@@ -27,6 +37,15 @@ export const reasons = {
 
 export function readyCondition(status: "True" | "False", reason: string, message: string): NextCondition {
   return { type: ready, status, reason, message };
+}
+
+/** `drift` absent: the interfaces are what the pod asks for, again. */
+export function upToDateCondition(drift: string | undefined): NextCondition {
+  if (drift !== undefined) {
+    return { type: upToDate, status: "False", reason: driftReasons.changed, message: drift };
+  }
+  const message = "the interfaces are what the pod asks for";
+  return { type: upToDate, status: "True", reason: driftReasons.applied, message };
 }
 
 export function podGoneCondition(): NextCondition {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
+import { probeEveryMs } from "../../runtime/shared-causes.ts";
 import type { CreationFailure } from "./state.ts";
 
 /**
@@ -37,7 +38,7 @@ export function toCreationFailure(error: unknown, failures: number): CreationFai
     case "capacity":
     case "terminal":
     case "invariant":
-      return { remedy: "stop", reason, message, retryAfterMs: pauseMs(failures + 1, 60_000) };
+      return { remedy: "stop", reason, message, retryAfterMs: probeEveryMs };
     default:
       return { remedy: "repeat", reason, message, retryAfterMs: pauseMs(failures, 30_000) };
   }

@@ -1,5 +1,5 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
-import { annotations, creatorTagValue, labels, tags } from "../../crds/v1beta1/names.ts";
+import { annotations, labels } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
@@ -8,21 +8,17 @@ import type { Operations } from "../../runtime/operations.ts";
 import type { Places } from "../../runtime/places.ts";
 import type { Lister, ObjectClient } from "../../runtime/ports.ts";
 import type { Explanation, PodEniAction } from "./actions.ts";
-import { clientToken } from "./creation.ts";
+import { toCreateRequest, type CreateRequest } from "./create-request.ts";
+import { toCreationFailure } from "./creation.ts";
+import type { CreationCauses } from "./creation-causes.ts";
 import { toNetworkInterface, withEni } from "./records.ts";
 import { attemptsOf, ownFinalizers, type AllocationState } from "./state.ts";
 import { podOf, referenceTo, StatusWriter, type StatusWriterDeps } from "./status-writer.ts";
 
-/** CreateNetworkInterface as this controller uses it. */
-export interface CreateRequest {
-  readonly vSwitchId: string;
-  readonly securityGroupIds: readonly string[];
-  readonly clientToken: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly deleteOnRelease: boolean;
-  readonly ipv6Count: number;
-  readonly resourceGroupId?: string;
-  readonly trafficMode?: "Standard" | "HighPerformance";
+interface CallTiming {
+  readonly api: string;
+  readonly limiterWaitMs: number;
+  readonly callMs: number;
 }
 
 export interface ExecutorDeps extends StatusWriterDeps {
@@ -37,11 +33,7 @@ export interface ExecutorDeps extends StatusWriterDeps {
       options: {
         readonly priority: CallPriority;
         readonly signal: AbortSignal;
-        readonly onTiming?: (timing: {
-          readonly api: string;
-          readonly limiterWaitMs: number;
-          readonly callMs: number;
-        }) => void;
+        readonly onTiming?: (timing: CallTiming) => void;
       },
     ): Promise<Eni>;
   };
@@ -55,6 +47,7 @@ export interface ExecutorDeps extends StatusWriterDeps {
   };
   readonly operations: Operations<Eni>;
   readonly places: Places;
+  readonly creationCauses: CreationCauses;
   /** Tells controller `eni` of an interface that was just made and is Available. */
   readonly onCreated: (eni: Eni) => void;
   /** Asks the collector to look for interfaces that nobody will ask about again. */
@@ -125,6 +118,9 @@ export class PodEniExecutor {
       case "backOff":
         this.#backOff(key, action);
         return;
+      case "claimProbe":
+        this.#claimProbe(key, podEni, action.allocation);
+        return;
       case "blockVSwitch":
         this.#deps.vSwitches.exhausted(action.vSwitchId);
         return;
@@ -173,6 +169,11 @@ export class PodEniExecutor {
 
   // ---- memory and cloud ----
 
+  #claimProbe(key: string, podEni: PodENI, { index, interface: name }: AllocationState): void {
+    const allocation = podEni.spec?.allocations?.[index];
+    if (allocation !== undefined) this.#deps.creationCauses.claim(allocation, `${key}/${name}`);
+  }
+
   #backOff(key: string, action: PodEniAction & { type: "backOff" }): void {
     if (action.interface !== undefined) {
       const operationKey = `${key}/${action.interface}`;
@@ -182,41 +183,24 @@ export class PodEniExecutor {
     if (action.retryAfterMs > 0) this.#retryAtMs.set(key, this.#deps.clock.now() + action.retryAfterMs);
   }
 
-  // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
-  #startCreate(
-    key: string,
-    podEni: PodENI,
-    { interface: name, index, attempt, vSwitchId, isFixed }: AllocationState,
-  ): void {
-    const { operations, cloud, vSwitches, timings, clusterId, needsIpv6 } = this.#deps;
-    const allocation = podEni.spec?.allocations?.[index];
-    const uid = podEni.metadata.uid ?? "";
-    const resourceGroupId = allocation?.eni?.resourceGroupID ?? "";
-    const request: CreateRequest = {
-      vSwitchId,
-      securityGroupIds: allocation?.eni?.securityGroupIDs ?? [],
-      clientToken: clientToken({ podEniUid: uid, interface: name, vSwitchId, attempt }),
-      tags: {
-        [tags.clusterId]: clusterId,
-        [tags.creator]: creatorTagValue,
-        [tags.podEniUid]: uid,
-        [tags.interface]: name,
-        [tags.attempt]: String(attempt),
-      },
-      deleteOnRelease: !isFixed,
-      ipv6Count: needsIpv6 ? 1 : 0,
-      ...(resourceGroupId !== "" && { resourceGroupId }),
-    };
+  #startCreate(key: string, podEni: PodENI, state: AllocationState): void {
+    const { operations, cloud, vSwitches, timings, creationCauses } = this.#deps;
+    const { interface: name, vSwitchId, isFixed, index } = state;
+    const request = toCreateRequest(podEni, state, this.#deps);
+    const allocation = podEni.spec?.allocations?.[index] ?? {};
     const priority: CallPriority = isFixed ? "bind-fixed" : "bind";
     operations.start(`${key}/${name}`, key, async (signal) => {
-      const eni = await cloud.createEni(request, {
-        priority,
-        signal,
-        onTiming: (timing) => timings.called(key, timing),
-      });
-      // Until here the record counts as asking for it.
-      vSwitches.taken(vSwitchId);
-      return eni;
+      try {
+        const options = { priority, signal, onTiming: (timing: CallTiming) => timings.called(key, timing) };
+        const eni = await cloud.createEni(request, options);
+        creationCauses.succeeded(allocation);
+        // Until here the record counts as asking for it.
+        vSwitches.taken(vSwitchId);
+        return eni;
+      } catch (error) {
+        creationCauses.failed(allocation, toCreationFailure(error, 1));
+        throw error;
+      }
     });
   }
 
@@ -302,7 +286,7 @@ export class PodEniExecutor {
 
   async #requestAttach(
     podEni: PodENI,
-    { eniId, instanceId, trunkEniId }: PodEniAction & { type: "requestAttach" },
+    { eniId, instanceId, trunkEniId, networkCardIndex }: PodEniAction & { type: "requestAttach" },
     signal: AbortSignal,
   ): Promise<void> {
     const { client, lister } = this.#deps.networkInterfaces;
@@ -316,6 +300,7 @@ export class PodEniExecutor {
       eniInfo: record?.status?.eniInfo ?? { id: eniId },
       instanceID: instanceId,
       trunkENIID: trunkEniId,
+      networkCardIndex: networkCardIndex ?? null,
       nodeName,
       // A reason of a former attempt says nothing about this one.
       conditions: null,
@@ -354,7 +339,8 @@ export class PodEniExecutor {
   }
 }
 
-type MemoryAction = "requestPlace" | "releasePlace" | "startCreate" | "backOff" | "blockVSwitch" | "requestSweep";
+type MemoryAction =
+  "requestPlace" | "releasePlace" | "startCreate" | "backOff" | "claimProbe" | "blockVSwitch" | "requestSweep";
 
 /** The record of that interface exists: a former try made it and its answer was lost. */
 async function absorbExisting(creation: Promise<unknown>): Promise<void> {

@@ -5,7 +5,7 @@ import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import type { PodEniAction, PodEniPlan } from "./actions.ts";
-import type { AllocationState, CreationFailure, InterfaceRecord, PodEniState } from "./state.ts";
+import type { AllocationState, CreationFailure, CreationHold, InterfaceRecord, PodEniState } from "./state.ts";
 
 export const nowMs = 1_000_000;
 
@@ -115,6 +115,14 @@ export const unasked: AllocationState = withoutNetwork;
 export function failed(remedy: CreationFailure["remedy"], retryAfterMs = 4_000): Pick<AllocationState, "creation"> {
   return { creation: { type: "failed", failure: { remedy, reason: "Refused", message: "it said no", retryAfterMs } } };
 }
+
+/** Creations like this one are refused, and tried again in 7 s. */
+export function aHold(given: Partial<CreationHold> = {}): CreationHold {
+  return { reason: "AccessDenied", message: "not allowed", isDue: false, retryAfterMs: 7_000, ...given };
+}
+
+/** Still to be made, and first to try after a refusal that concerns others too. */
+export const dueAgain = unmade({ hold: aHold({ isDue: true, retryAfterMs: 0 }) });
 
 /** Still to be made, and the cloud is being asked for it. */
 export const running = unmade({ creation: { type: "running" } });

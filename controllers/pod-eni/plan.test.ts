@@ -1,6 +1,18 @@
 import { describe, expect, it } from "@jest/globals";
 import type { PodEniAction } from "./actions.ts";
-import { aNetwork, aState, aVSwitch, byId, failed, nodeWithoutTrunk, nowMs, recorded, second } from "./fixtures.ts";
+import {
+  aHold,
+  aNetwork,
+  aState,
+  aVSwitch,
+  byId,
+  dueAgain,
+  failed,
+  nodeWithoutTrunk,
+  nowMs,
+  recorded,
+  second,
+} from "./fixtures.ts";
 import {
   createRecord,
   done,
@@ -164,11 +176,56 @@ const table: readonly PlanRow[] = [
   {
     name: "somebody must help: gives its place to another",
     given: only(unmade(failed("stop"))),
-    actions: [backOff(4_000, "eth0"), releasePlace],
+    actions: [backOff(0, "eth0"), releasePlace],
     reason: "Refused",
     says: "it said no",
     isFailure: true,
     requeueAfterMs: 4_000,
+  },
+  {
+    name: "one of two cannot be made: it is named, and the other is recorded and not attached",
+    given: { allocations: [unmade(failed("stop")), second(done)] },
+    actions: [backOff(0, "eth0"), recordCreated(second(done)), releasePlace],
+    reason: "Refused",
+    says: "eth0: it said no",
+    isFailure: true,
+    requeueAfterMs: 4_000,
+  },
+  {
+    name: "creations like it are refused: waits without a place and says why",
+    given: { ...only(unmade({ hold: aHold() })), place: "none" },
+    actions: [],
+    reason: "AccessDenied",
+    says: "not allowed",
+    isFailure: true,
+    requeueAfterMs: 7_000,
+  },
+  {
+    name: "creations like it are refused since it got its place: gives the place to another",
+    given: only(unmade({ hold: aHold() })),
+    actions: [releasePlace],
+    reason: "AccessDenied",
+    isFailure: true,
+    requeueAfterMs: 7_000,
+  },
+  {
+    name: "creations like it were refused, and it is time: tries for all of them",
+    given: { ...only(dueAgain), place: "none" },
+    actions: [{ type: "claimProbe", allocation: dueAgain }],
+  },
+  {
+    name: "the interface is known to be gone: another one, without a record that nobody needs",
+    given: only(unrecorded({ isKnownGone: true })),
+    actions: [{ type: "forgetInterface", allocation: unrecorded({ isKnownGone: true }) }],
+  },
+  {
+    name: "the interface of a fixed address is known to be gone: says that the address is lost",
+    given: only(unrecorded({ isKnownGone: true, isFixed: true })),
+    actions: [backOff(30_000), releasePlace],
+    reason: "InterfaceMissing",
+    says: "delete the PodENI",
+    isFailure: true,
+    requeueAfterMs: 30_000,
   },
   {
     name: "two failures: looked at again at the earlier of their times",
@@ -236,7 +293,7 @@ const table: readonly PlanRow[] = [
     name: "IPv6 is needed and no vSwitch has it",
     given: { ...only(undecided), ...withBoth, needsIpv6: true },
     actions: [backOff(10_000), releasePlace],
-    reason: "NoVSwitchInZone",
+    reason: "VSwitchWithoutIPv6",
     says: "vsw-1 has no IPv6 block",
     isFailure: true,
     requeueAfterMs: 10_000,

@@ -1,12 +1,11 @@
+import { chooseNetworkCard, type NetworkCards } from "../../domain/eni/network-cards.ts";
 import { retentionOf } from "../../domain/retention/retention.ts";
-import { selectVSwitch } from "../../domain/vswitch/select.ts";
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { reasons } from "./conditions.ts";
-import type { AllocationState, CreationFailure, PodEniState } from "./state.ts";
+import { planCreation, progress, stop, whileHeld, type Step } from "./plan-creation.ts";
+import type { AllocationState, PodEniState } from "./state.ts";
 import { heldBack, isAttached, waitForCloud } from "./suspended.ts";
 
-/** While no vSwitch can be used, they are looked at this often; what is known of them is shared by all that wait. */
-const vSwitchRetryMs = 10_000;
 /** What only an edit of somebody's object mends is looked at again this often; watches usually come first. */
 const misconfiguredRetryMs = 30_000;
 
@@ -28,9 +27,17 @@ export function planPodEni(state: PodEniState, pick: (n: number) => number): Pod
       return planRetention(state);
     case "Deleting":
       return { actions: [...release(state), { type: "deleteSelf" }] };
+    case "Bind":
+      return { actions: [...release(state), ...missingRecords(state), ...driftReport(state)] };
     default:
       return { actions: [...release(state), ...missingRecords(state)] };
   }
+}
+
+/** A bound pod keeps the interfaces that it has; that it asks for others by now is told, and no more. */
+function driftReport({ pod, drift, reportedDrift }: PodEniState): PodEniAction[] {
+  if (pod === undefined || drift === reportedDrift) return [];
+  return [{ type: "reportDrift", ...(drift !== undefined && { drift }) }];
 }
 
 /** Records of the published program's first releases have no NetworkInterfaces; they are made where they are missed. */
@@ -165,9 +172,25 @@ function planBind(state: PodEniState, pick: (n: number) => number): PodEniPlan {
   if (state.retryAtMs !== undefined && state.retryAtMs > state.nowMs) {
     return { actions: [], requeueAfterMs: state.retryAtMs - state.nowMs };
   }
+  const held = planWhileHeld(state);
+  if (held !== undefined) return held;
   if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
   if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
   return planAllocations(state, node, pick);
+}
+
+/** No place is asked for while another creation of that kind shows that it would be refused. */
+function planWhileHeld(state: PodEniState): PodEniPlan | undefined {
+  if (state.place === "held") return undefined;
+  const allocation = state.allocations.find(({ hold }) => hold !== undefined);
+  if (allocation?.hold === undefined) return undefined;
+  const step = whileHeld(allocation, allocation.hold);
+  const { actions, explanation, requeueAfterMs } = state.allocations.length === 1 ? step : naming(allocation, step);
+  return {
+    actions: [...actions, ...release(state)],
+    ...(explanation !== undefined && { explanation }),
+    ...(requeueAfterMs !== undefined && { requeueAfterMs }),
+  };
 }
 
 function waitingForPlace({ placesAhead }: PodEniState): Explanation {
@@ -218,26 +241,19 @@ function giveUp(state: PodEniState, reason: string, message: string, retryAfterM
   return { actions: release(state), explanation: { reason, message, isFailure: true }, requeueAfterMs: retryAfterMs };
 }
 
-interface Step {
-  readonly actions: readonly PodEniAction[];
-  readonly isBound: boolean;
-  readonly explanation?: Explanation;
-  /** The pod cannot go on and gives its place to another. */
-  readonly givesPlaceUp?: boolean;
-  readonly requeueAfterMs?: number;
-}
-
 function planAllocations(
   state: PodEniState,
   node: { readonly instanceId: string; readonly trunkEniId?: string; readonly zone: string },
   pick: (n: number) => number,
 ): PodEniPlan {
   const usesTrunk = state.allocations.some((allocation) => allocation.wantsTrunk);
-  const steps = state.allocations.map((allocation) =>
-    allocation.eniId === ""
-      ? planCreation(state, allocation, node.zone, pick)
-      : planAttach(allocation, node.instanceId, allocation.wantsTrunk ? (node.trunkEniId ?? "") : ""),
-  );
+  const steps = state.allocations.map((allocation) => {
+    const step =
+      allocation.eniId === ""
+        ? planCreation(state, allocation, node.zone, pick)
+        : planAttach(allocation, node.instanceId, allocation.wantsTrunk ? (node.trunkEniId ?? "") : "");
+    return state.allocations.length === 1 ? step : naming(allocation, step);
+  });
   if (steps.every((step) => step.isBound)) {
     const trunkEniId = usesTrunk ? (node.trunkEniId ?? "") : "";
     return { actions: [{ type: "reportBind", instanceId: node.instanceId, trunkEniId }, { type: "releasePlace" }] };
@@ -245,7 +261,10 @@ function planAllocations(
   const explained =
     steps.find((step) => step.explanation?.isFailure === true) ?? steps.find((step) => step.explanation);
   const requeues = steps.flatMap((step) => step.requeueAfterMs ?? []);
-  const actions = steps.flatMap((step) => step.actions);
+  const actions = onNetworkCards(
+    steps.flatMap((step) => step.actions),
+    state.networkCards,
+  );
   const givesPlaceUp = steps.some((step) => step.givesPlaceUp);
   return {
     actions: givesPlaceUp ? [...actions.filter(isAllowedWithoutPlace), { type: "releasePlace" }] : actions,
@@ -254,114 +273,34 @@ function planAllocations(
   };
 }
 
+/** Of several interfaces, the one that fails is named. */
+function naming({ interface: name }: AllocationState, step: Step): Step {
+  const { explanation } = step;
+  if (explanation?.isFailure !== true) return step;
+  return { ...step, explanation: { ...explanation, message: `${name}: ${explanation.message}` } };
+}
+
+/** Each exclusive interface goes to the card that carries least, those before it in the plan included. */
+function onNetworkCards(actions: readonly PodEniAction[], cards: NetworkCards | undefined): readonly PodEniAction[] {
+  if (cards === undefined) return actions;
+  const taken = [...cards.taken];
+  return actions.map((action) => {
+    if (action.type !== "requestAttach" || action.trunkEniId !== "") return action;
+    const networkCardIndex = chooseNetworkCard({ ...cards, taken });
+    taken.push(networkCardIndex);
+    return { ...action, networkCardIndex };
+  });
+}
+
 /** Nothing new is asked of the cloud for a pod that gives its place to another. */
 function isAllowedWithoutPlace({ type }: PodEniAction): boolean {
   return type !== "startCreate" && type !== "requestAttach";
 }
 
-function planCreation(
-  state: PodEniState,
-  allocation: AllocationState,
-  zone: string,
-  pick: (n: number) => number,
-): Step {
-  const { creation } = allocation;
-  switch (creation.type) {
-    case "running":
-      return progress(reasons.creating, `creating the interface ${allocation.interface} in ${allocation.vSwitchId}`);
-    case "done":
-      return { actions: [{ type: "recordCreated", allocation, eni: creation.eni }], isBound: false };
-    case "failed":
-      return planAfterFailure(allocation, creation.failure);
-    case "none":
-      if (!allocation.vSwitchIsUnusable) return { actions: [{ type: "startCreate", allocation }], isBound: false };
-      return chooseVSwitch(state, allocation, zone, pick);
-  }
-}
-
-function planAfterFailure(allocation: AllocationState, failure: CreationFailure): Step {
-  const backOff: PodEniAction = {
-    type: "backOff",
-    interface: allocation.interface,
-    retryAfterMs: failure.retryAfterMs,
-  };
-  const explanation = { reason: failure.reason, message: failure.message, isFailure: true };
-  switch (failure.remedy) {
-    case "nextVSwitch":
-      return {
-        actions: [
-          { type: "blockVSwitch", vSwitchId: allocation.vSwitchId },
-          { ...backOff, retryAfterMs: 0 },
-        ],
-        isBound: false,
-      };
-    case "newToken":
-      return {
-        actions: [{ type: "requestSweep" }, backOff, { type: "recordIntent", allocation, vSwitch: undefined }],
-        isBound: false,
-        explanation,
-      };
-    case "repeat":
-      return { actions: [backOff], isBound: false, explanation, requeueAfterMs: failure.retryAfterMs };
-    case "wait":
-      return {
-        actions: [backOff],
-        isBound: false,
-        explanation: { ...explanation, isFailure: false },
-        givesPlaceUp: true,
-        requeueAfterMs: failure.retryAfterMs,
-      };
-    case "stop":
-      return {
-        actions: [backOff],
-        isBound: false,
-        explanation,
-        givesPlaceUp: true,
-        requeueAfterMs: failure.retryAfterMs,
-      };
-  }
-}
-
-function chooseVSwitch(
-  state: PodEniState,
-  allocation: AllocationState,
-  zone: string,
-  pick: (n: number) => number,
-): Step {
-  const { network } = allocation;
-  if (network === undefined) {
-    const message = `the pod no longer says which vSwitches interface ${allocation.interface} may use${allocation.vSwitchId === "" ? "" : `, and ${allocation.vSwitchId} has no free address`}`;
-    return stop(reasons.vSwitchesExhausted, message, vSwitchRetryMs);
-  }
-  const choice = selectVSwitch({
-    vSwitchIds: network.vSwitchOptions,
-    vSwitches: state.vSwitches,
-    zone,
-    policy: network.vSwitchSelectionPolicy ?? "ordered",
-    pick,
-    needsIpv6: state.needsIpv6,
-  });
-  if (choice.vSwitch !== undefined) {
-    return { actions: [{ type: "recordIntent", allocation, vSwitch: choice.vSwitch }], isBound: false };
-  }
-  const { reason, message } = choice.shortage;
-  return stop(reason, message, vSwitchRetryMs);
-}
-
-function stop(reason: string, message: string, retryAfterMs: number): Step {
-  return {
-    actions: [{ type: "backOff", retryAfterMs }],
-    isBound: false,
-    explanation: { reason, message, isFailure: true },
-    givesPlaceUp: true,
-    requeueAfterMs: retryAfterMs,
-  };
-}
-
 function planAttach(allocation: AllocationState, instanceId: string, trunkEniId: string): Step {
-  const { record, eniId } = allocation;
+  const { record, eniId, isKnownGone } = allocation;
+  if (record?.isMissing ?? isKnownGone) return planMissing(allocation);
   if (record === undefined) return { actions: [{ type: "createRecord", allocation }], isBound: false };
-  if (record.isMissing) return planMissing(allocation);
   if (record.isDeleting) return progress(reasons.interfaceMissing, `interface ${eniId} is being deleted`);
   switch (record.phase) {
     case "":
@@ -386,8 +325,4 @@ function planMissing(allocation: AllocationState): Step {
   if (!allocation.isFixed) return { actions: [{ type: "forgetInterface", allocation }], isBound: false };
   const advice = `${message}. Its fixed address is lost: delete the PodENI to get another`;
   return stop(reasons.interfaceMissing, advice, misconfiguredRetryMs);
-}
-
-function progress(reason: string, message: string): Step {
-  return { actions: [], isBound: false, explanation: { reason, message, isFailure: false } };
 }

@@ -1,6 +1,8 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
-import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { Node } from "../../crds/v1beta1/node.gen.ts";
+import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority } from "../../domain/eni/eni.ts";
+import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { Suspension } from "../../domain/suspension/suspension.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { labels } from "../../crds/v1beta1/names.ts";
@@ -9,8 +11,16 @@ import { keyOf, type Reconciler, type Request, type Result } from "../../runtime
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { toCreationFailure } from "./creation.ts";
 import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
+import { NetworkCardLoads } from "./network-cards.ts";
 import { planPodEni } from "./plan.ts";
-import { toState, type CreationState, type PodEniState, type Suspensions } from "./state.ts";
+import {
+  interfaceOf,
+  toState,
+  type CreationState,
+  type Observation,
+  type PodEniState,
+  type Suspensions,
+} from "./state.ts";
 
 /** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
 export interface PodEniDeps extends ExecutorDeps {
@@ -20,6 +30,7 @@ export interface PodEniDeps extends ExecutorDeps {
   readonly enableTrunk: boolean;
   /** Why calls of that urgency would be held back now. */
   readonly suspensionOf: (work: "create" | "delete", priority: CallPriority) => Suspension | undefined;
+  readonly nodeRecords: Lister<Node>;
   readonly random: Random;
   readonly clock: Clock;
 }
@@ -37,11 +48,14 @@ const watchIsLateAfterMs = 10_000;
 export class PodEniReconciler implements Reconciler {
   readonly #deps: PodEniDeps;
   readonly #executor: PodEniExecutor;
+  readonly #networkCards: NetworkCardLoads;
   readonly #unfinishedSinceMs = new Map<string, number>();
 
   constructor(deps: PodEniDeps) {
     this.#deps = deps;
     this.#executor = new PodEniExecutor(deps);
+    const { nodeRecords, networkInterfaces } = deps;
+    this.#networkCards = new NetworkCardLoads({ nodeRecords, networkInterfaces: networkInterfaces.lister });
   }
 
   async reconcile(request: Request, signal: AbortSignal): Promise<Result> {
@@ -53,11 +67,13 @@ export class PodEniReconciler implements Reconciler {
         this.#forget(key);
         return {};
       }
-      const plan = planPodEni(await this.#observe(key, podEni, signal), (n) => Math.floor(this.#deps.random() * n));
+      const seen = await this.#observe(key, podEni, signal);
+      // Nothing is awaited from here until the choice of network cards is filed.
+      const plan = planPodEni(toState(seen), (n) => Math.floor(this.#deps.random() * n));
       explanation = plan.explanation ?? explanation;
       if (plan.actions.length === 0)
         return this.#explain(key, podEni, { ...plan, ...(explanation && { explanation }) }, signal);
-      for (const action of plan.actions) await this.#executor.execute(key, podEni, action, signal);
+      await this.#execute(key, podEni, plan.actions, signal);
       if (plan.actions.some(isToldByWatch)) return { requeueAfterMs: watchIsLateAfterMs };
     }
     return { requeueAfterMs: 1_000 };
@@ -68,8 +84,18 @@ export class PodEniReconciler implements Reconciler {
     this.#executor.interfaceGone(record);
   }
 
-  async #observe(key: string, podEni: PodENI, signal: AbortSignal): Promise<PodEniState> {
-    const { pods, nodes, networkInterfaces, vSwitches, places, clock, needsIpv6, enableTrunk } = this.#deps;
+  async #execute(key: string, podEni: PodENI, actions: readonly PodEniAction[], signal: AbortSignal): Promise<void> {
+    const cardsAreWritten = this.#networkCards.decided(actions);
+    try {
+      for (const action of actions) await this.#executor.execute(key, podEni, action, signal);
+    } finally {
+      cardsAreWritten();
+    }
+  }
+
+  async #observe(key: string, podEni: PodENI, signal: AbortSignal): Promise<Observation> {
+    const { pods, nodes, networkInterfaces, vSwitches, places, creationCauses, clock, needsIpv6, enableTrunk } =
+      this.#deps;
     const pod = pods.get(key);
     const nodeName = pod?.spec?.nodeName ?? podEni.metadata.labels?.[labels.node] ?? "";
     const placesAhead = places.position(key);
@@ -79,6 +105,8 @@ export class PodEniReconciler implements Reconciler {
       node: nodes.get(nodeName),
       networkInterface: (eniId: string) => networkInterfaces.lister.get(eniId),
       creation: (name: string) => this.#creation(key, name),
+      creationHold: (allocation: PodEniAllocation) =>
+        creationCauses.holdOf(allocation, `${key}/${interfaceOf(allocation)}`),
       isKnownGone: (eniId: string) => this.#executor.isKnownGone(eniId),
       vSwitchIsUnusable: (id: string) => vSwitches.isExhausted(id),
       place: this.#place(key),
@@ -87,14 +115,12 @@ export class PodEniReconciler implements Reconciler {
       needsIpv6,
       enableTrunk,
       suspensions: this.#suspensions(),
+      networkCards: (node: NodeFacts, numaNode: number | undefined) => this.#networkCards.of(node, numaNode),
       nowMs: clock.now(),
       vSwitches: noVSwitches,
     };
-    const state = toState(seen);
-    const candidates = choiceIsDue(state);
-    return candidates.length === 0
-      ? state
-      : toState({ ...seen, vSwitches: await this.#readVSwitches(candidates, signal) });
+    const candidates = seen.place === "held" ? choiceIsDue(toState(seen)) : [];
+    return candidates.length === 0 ? seen : { ...seen, vSwitches: await this.#readVSwitches(candidates, signal) };
   }
 
   #suspensions(): Suspensions {
@@ -161,7 +187,7 @@ const noVSwitches: PodEniState["vSwitches"] = new Map();
 
 /** Ids of the vSwitches to read, when an interface is about to be made and has no usable one. */
 function choiceIsDue(state: PodEniState): readonly string[] {
-  if (state.place !== "held" || state.isDeleting || state.suspensions.bind !== undefined) return [];
+  if (state.isDeleting || state.suspensions.bind !== undefined) return [];
   return state.allocations
     .filter(({ eniId, creation, vSwitchIsUnusable }) => eniId === "" && creation.type === "none" && vSwitchIsUnusable)
     .flatMap(({ network }) => network?.vSwitchOptions ?? []);

@@ -3,6 +3,7 @@ import { annotations, finalizers, labels } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import { findCondition } from "../../domain/conditions/conditions.ts";
 import type { Eni } from "../../domain/eni/eni.ts";
+import { numaNodeOf, type NetworkCards } from "../../domain/eni/network-cards.ts";
 import { toNodeFacts, type NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
@@ -10,7 +11,8 @@ import type { AllocationRetention } from "../../domain/retention/retention.ts";
 import { isFixed } from "../../domain/retention/retention.ts";
 import { isSuspensionReason, type Suspension } from "../../domain/suspension/suspension.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
-import { podPresent, ready } from "./conditions.ts";
+import { podPresent, ready, upToDate } from "./conditions.ts";
+import { findDrift } from "./drift.ts";
 
 /** Everything that decides which step comes next for the interfaces of one pod. */
 export interface PodEniState {
@@ -25,9 +27,15 @@ export interface PodEniState {
   readonly retention: readonly AllocationRetention[];
   /** The pod that the record is for: exists, is not finished, and has the UID of annotation `pod-uid`. */
   readonly pod: { readonly priority: number } | undefined;
+  /** What the bound pod asks for by now and its interfaces do not have. */
+  readonly drift?: string;
+  /** Message of condition UpToDate, while False. */
+  readonly reportedDrift?: string;
   /** A pod of the record's name exists, whatever its UID. */
   readonly hasAnyPod: boolean;
   readonly node: NodeFacts | { readonly problem: string };
+  /** Physical network cards of the node's machine; absent: it has one, or it is not known to have several. */
+  readonly networkCards?: NetworkCards;
   readonly place: "held" | "waiting" | "none";
   /** How many wait before it for one of the places; only while waiting. */
   readonly placesAhead?: number;
@@ -56,7 +64,7 @@ export interface AllocationState {
   readonly eniId: string;
   /** The recorded intent; empty when none could be chosen. */
   readonly vSwitchId: string;
-  /** The vSwitch of the intent refused for lack of addresses a moment ago, or does not exist. */
+  /** The vSwitch of the intent refused for lack of addresses a moment ago, does not exist, or has no IPv6 although it is needed. */
   readonly vSwitchIsUnusable: boolean;
   readonly wantsTrunk: boolean;
   /** Counts the decisions to create this interface anew; part of the client token. */
@@ -64,6 +72,8 @@ export interface AllocationState {
   /** What the pod asked for on this interface; absent when its annotation is gone. */
   readonly network?: PodNetwork;
   readonly creation: CreationState;
+  /** Creations like this one were refused a moment ago for what a person must mend; another one is tried, or is due. */
+  readonly hold?: CreationHold;
   readonly record?: InterfaceRecord;
   /** This process saw the record of the interface go, after the cloud had none any more. */
   readonly isKnownGone: boolean;
@@ -74,6 +84,14 @@ export type CreationState =
   | { readonly type: "running" }
   | { readonly type: "done"; readonly eni: Eni }
   | { readonly type: "failed"; readonly failure: CreationFailure };
+
+export interface CreationHold {
+  readonly reason: string;
+  readonly message: string;
+  /** Nobody tries at the moment and it is time. */
+  readonly isDue: boolean;
+  readonly retryAfterMs: number;
+}
 
 /** A failed CreateNetworkInterface, in the words that decide what is next. */
 export interface CreationFailure {
@@ -105,6 +123,7 @@ export interface Observation {
   readonly node: CoreNode | undefined;
   readonly networkInterface: (eniId: string) => NetworkInterface | undefined;
   readonly creation: (allocationInterface: string) => CreationState;
+  readonly creationHold: (allocation: PodEniAllocation) => CreationHold | undefined;
   readonly isKnownGone: (eniId: string) => boolean;
   readonly vSwitchIsUnusable: (vSwitchId: string) => boolean;
   readonly vSwitches: ReadonlyMap<string, VSwitch | UnreadVSwitch>;
@@ -115,6 +134,7 @@ export interface Observation {
   /** Configuration `enableTrunk`. */
   readonly enableTrunk: boolean;
   readonly suspensions: Suspensions;
+  readonly networkCards: (node: NodeFacts, numaNode: number | undefined) => NetworkCards | undefined;
   readonly nowMs: number;
 }
 
@@ -127,6 +147,10 @@ export function toState(seen: Observation): PodEniState {
   const networks = networksOf(pod);
   const attempts = attemptsOf(podEni);
   const podGoneAtMs = podGoneAt(podEni);
+  const networkCards = networkCardsOf(seen);
+  const owner = isOwner(podEni, pod) ? pod : undefined;
+  const drift = findDrift(owner?.metadata.annotations?.[annotations.podNetworks], allocations);
+  const reportedDrift = findCondition(podEni.status?.conditions, upToDate);
   return {
     phase: podEni.status?.phase ?? "",
     isDeleting: podEni.metadata.deletionTimestamp !== undefined,
@@ -135,9 +159,12 @@ export function toState(seen: Observation): PodEniState {
     zone: podEni.spec?.zone ?? "",
     retention,
     allocations: allocations.map((allocation, index) => toAllocation(seen, allocation, index, networks, attempts)),
-    pod: isOwner(podEni, pod) ? { priority: pod?.spec?.priority ?? 0 } : undefined,
+    pod: owner === undefined ? undefined : { priority: owner.spec?.priority ?? 0 },
+    ...(drift !== undefined && { drift }),
+    ...(reportedDrift?.status === "False" && { reportedDrift: reportedDrift.message }),
     hasAnyPod: pod !== undefined && !isFinished(pod),
     node: nodeOf(seen),
+    ...(networkCards !== undefined && { networkCards }),
     place: seen.place,
     ...(placesAhead !== undefined && { placesAhead }),
     ...(podGoneAtMs !== undefined && { podGoneAtMs }),
@@ -164,20 +191,28 @@ function toAllocation(
     (candidate) => (candidate.interface === "" ? "eth0" : candidate.interface) === interfaceName,
   );
   const record = eniId === "" ? undefined : toRecord(seen.networkInterface(eniId));
+  const creation: CreationState = eniId === "" ? seen.creation(interfaceName) : { type: "none" };
+  const hold = eniId === "" && creation.type === "none" ? seen.creationHold(allocation) : undefined;
   return {
     index,
     interface: interfaceName,
     isFixed: allocation.allocationType?.type === "Fixed",
     eniId,
     vSwitchId,
-    vSwitchIsUnusable: vSwitchId === "" || seen.vSwitchIsUnusable(vSwitchId),
+    vSwitchIsUnusable: vSwitchId === "" || lacksIpv6(seen, allocation) || seen.vSwitchIsUnusable(vSwitchId),
     wantsTrunk: allocation.eni?.attachmentOptions?.trunk ?? usesTrunkByDefault(seen),
     attempt: attempts[interfaceName] ?? 0,
     ...(network !== undefined && { network }),
-    creation: eniId === "" ? seen.creation(interfaceName) : { type: "none" },
+    creation,
+    ...(hold !== undefined && { hold }),
     ...(record !== undefined && { record: { ...record, isBlank: record.phase === "" && isPlaced(seen.podEni) } }),
     isKnownGone: eniId !== "" && seen.isKnownGone(eniId),
   };
+}
+
+/** Chosen before IPv6 was configured, or before the vSwitch had a block. */
+function lacksIpv6({ needsIpv6 }: Observation, { ipv6CIDR = "" }: PodEniAllocation): boolean {
+  return needsIpv6 && ipv6CIDR === "";
 }
 
 /** The published program records no option, and attaches by the cluster's setting whatever the pod asked for. */
@@ -256,6 +291,12 @@ function nodeOf({ podEni, pod, node }: Observation): PodEniState["node"] {
   if (node !== undefined) return toNodeFacts(node);
   const name = pod?.spec?.nodeName ?? podEni.metadata.labels?.[labels.node] ?? "";
   return { problem: `node ${name} does not exist` };
+}
+
+function networkCardsOf(seen: Observation): NetworkCards | undefined {
+  const node = nodeOf(seen);
+  if ("problem" in node) return undefined;
+  return seen.networkCards(node, numaNodeOf(seen.pod?.metadata.annotations?.[annotations.cpuSet]));
 }
 
 /** The end of the second that was written, for times are written rounded down: an address must not go a moment early. */

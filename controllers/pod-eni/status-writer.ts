@@ -6,7 +6,16 @@ import { toWireTime } from "../../domain/conditions/wire-time.ts";
 import type { Pod } from "../../domain/kubernetes/objects.ts";
 import type { Clock, Lister, Logger, ObjectClient, ObjectReference, Recorder } from "../../runtime/ports.ts";
 import type { Explanation, PodEniAction } from "./actions.ts";
-import { podGoneCondition, podPresent, podPresentCondition, ready, readyCondition, reasons } from "./conditions.ts";
+import {
+  driftReasons,
+  podGoneCondition,
+  podPresent,
+  podPresentCondition,
+  ready,
+  readyCondition,
+  reasons,
+  upToDateCondition,
+} from "./conditions.ts";
 import { toEniInfos } from "./records.ts";
 import { isFinished } from "./state.ts";
 import type { TimingBook } from "./timings.ts";
@@ -26,7 +35,7 @@ export interface StatusWriterDeps {
 }
 
 type StatusAction = PodEniAction & {
-  readonly type: "reportBind" | "reportUnbind" | "reportDeleting" | "recordPodGone" | "releaseExpired";
+  readonly type: "reportBind" | "reportUnbind" | "reportDeleting" | "recordPodGone" | "releaseExpired" | "reportDrift";
 };
 
 /** Writes the status of PodENIs, conditions included, and tells the events that go with it. */
@@ -67,6 +76,8 @@ export class StatusWriter {
       }
       case "releaseExpired":
         return this.#releaseExpired(podEni, signal);
+      case "reportDrift":
+        return this.#reportDrift(podEni, action.drift, signal);
     }
   }
 
@@ -142,6 +153,19 @@ export class StatusWriter {
     // The cache has yet to learn of that pod; its arrival wakes the record.
     if (pod !== undefined && !isFinished(pod)) return;
     await this.#patchStatus(podEni, { phase: "Deleting" }, signal);
+  }
+
+  async #reportDrift(podEni: PodENI, drift: string | undefined, signal: AbortSignal): Promise<void> {
+    await this.#patchStatus(podEni, { conditions: this.#conditions(podEni, upToDateCondition(drift)) }, signal);
+    if (drift === undefined) return;
+    this.#deps.recorder.event({
+      regarding: podOf(podEni),
+      related: referenceTo(podEni),
+      type: "Warning",
+      reason: driftReasons.changed,
+      action: "SyncPodENI",
+      note: drift,
+    });
   }
 
   #conditions(podEni: PodENI, next: NextCondition): NonNullable<PodENIStatus["conditions"]> {

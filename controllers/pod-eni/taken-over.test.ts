@@ -53,6 +53,7 @@ function taken({ status, trunk, record, enableTrunk = true, isExclusive = false 
     node: nodeOf(isExclusive),
     networkInterface: () => networkInterface,
     creation: () => ({ type: "none" }),
+    creationHold: () => undefined,
     isKnownGone: () => false,
     vSwitchIsUnusable: () => false,
     vSwitches: new Map(),
@@ -62,6 +63,7 @@ function taken({ status, trunk, record, enableTrunk = true, isExclusive = false 
     needsIpv6: false,
     enableTrunk,
     suspensions: {},
+    networkCards: () => undefined,
     nowMs: 0,
   });
 }

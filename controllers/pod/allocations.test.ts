@@ -83,7 +83,9 @@ describe("the intent for a pod's interfaces", () => {
       extraRoutes: [{ dst: "192.168.0.0/16" }],
       allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "30m" },
     });
-    expect(allocate({ networks: [network] })).toEqual([
+    const [eth0, eth1] = allocations({ networks: [aNetwork(), network] });
+    expect([eth0?.interface, eth1]).toEqual([
+      "eth0",
       {
         interface: "eth1",
         allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "30m" },
@@ -124,7 +126,8 @@ describe("the intent for a pod's interfaces", () => {
   it("is sorted by interface, whatever the order of the networks", () => {
     const names = ["eth0", "eth1", "eth10", "eth2", "net1"];
     fc.assert(
-      fc.property(fc.shuffledSubarray(names, { minLength: 1 }), (shuffled) => {
+      fc.property(fc.shuffledSubarray(names, { minLength: names.length - 2 }), (shuffled) => {
+        fc.pre(shuffled.includes("eth0"));
         const networks = shuffled.map((name) => aNetwork({ interface: name, securityGroupIds: [`sg-of-${name}`] }));
         const result = allocations({ networks });
         expect(result.map((allocation) => allocation.interface)).toEqual(shuffled.toSorted());
@@ -251,11 +254,39 @@ const problemTable: readonly ProblemRow[] = [
     networks: [aNetwork({ interface: "", vSwitchOptions: [] })],
     problem: "interface eth0 names no vSwitch",
   },
+  {
+    name: "no eth0",
+    networks: [aNetwork({ interface: "eth1" }), aNetwork({ interface: "net1" })],
+    problem: "the pod asks for eth1, net1, but every pod needs an interface eth0",
+  },
+  {
+    name: "two default routes",
+    networks: [aNetwork({ defaultRoute: true }), aNetwork({ interface: "eth1", defaultRoute: true })],
+    problem: "interfaces eth0, eth1 each ask for the default route of the pod; at most one may",
+  },
+  {
+    name: "an unknown traffic mode",
+    networks: [aNetwork({ networkInterfaceTrafficMode: "Fast" })],
+    problem: "interface eth0 asks for networkInterfaceTrafficMode Fast; it must be Standard or HighPerformance",
+  },
+  {
+    name: "a fast member",
+    networks: [aNetwork({ networkInterfaceTrafficMode: "HighPerformance" })],
+    problem:
+      "interface eth0 asks for networkInterfaceTrafficMode HighPerformance, which a member of a trunk cannot have; give it eniOptions eniType ENI",
+  },
 ];
 
 describe("a request that makes no sense", () => {
   it.each(problemTable)("with $name is refused in words that name the interface", ({ networks, problem }) => {
     expect(allocate({ networks })).toEqual({ problem });
+  });
+
+  it("does not include a fast interface of its own, and the record keeps the mode for whoever makes it", () => {
+    const networks = [aNetwork({ networkInterfaceTrafficMode: "HighPerformance", eniType: "ENI" })];
+    expect(allocations({ networks })).toMatchObject([
+      { extraConfig: { networkInterfaceTrafficMode: "HighPerformance" } },
+    ]);
   });
 
   it("does not include 10 security groups", () => {

@@ -1,4 +1,5 @@
 import type { PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
+import { parseTrafficMode, recordTrafficMode } from "../../domain/eni/traffic-mode.ts";
 import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import { selectVSwitch } from "../../domain/vswitch/select.ts";
@@ -26,31 +27,52 @@ const maxSecurityGroups = 10;
 export function toAllocations(inputs: AllocationInputs): readonly PodEniAllocation[] | { readonly problem: string } {
   const { networks } = inputs;
   if (networks.length === 0) return { problem: "the pod asks for interfaces but names no network" };
-  for (const network of networks) {
-    const problem = problemOf(network);
-    if (problem !== undefined) return { problem };
-  }
-  const names = networks.map(nameOf);
-  const repeated = names.find((name, index) => names.indexOf(name) !== index);
-  if (repeated !== undefined)
-    return { problem: `interface ${repeated} is named twice in annotation k8s.aliyun.com/pod-networks` };
+  const problem = networks.map((network) => problemOf(network, inputs)).find((text) => text !== undefined);
+  const found = problem ?? problemTogether(networks);
+  if (found !== undefined) return { problem: found };
   return networks
     .map((network) => toAllocation(network, inputs))
     .sort((a, b) => ((a.interface ?? "") < (b.interface ?? "") ? -1 : 1));
 }
 
+/** The interface that carries the pod's own address. The node daemon refuses a pod without it. */
+const podInterface = "eth0";
+
 function nameOf(network: PodNetwork): string {
-  return network.interface === "" ? "eth0" : network.interface;
+  return network.interface === "" ? podInterface : network.interface;
 }
 
-function problemOf(network: PodNetwork): string | undefined {
+/** What the node daemon could not set up, so that the pod would wait in vain. */
+function problemTogether(networks: readonly PodNetwork[]): string | undefined {
+  const names = networks.map(nameOf);
+  const repeated = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeated !== undefined) return `interface ${repeated} is named twice in annotation k8s.aliyun.com/pod-networks`;
+  if (!names.includes(podInterface)) {
+    return `the pod asks for ${names.join(", ")}, but every pod needs an interface ${podInterface}`;
+  }
+  const withRoute = networks.filter(({ defaultRoute }) => defaultRoute).map(nameOf);
+  if (withRoute.length < 2) return undefined;
+  return `interfaces ${withRoute.join(", ")} each ask for the default route of the pod; at most one may`;
+}
+
+function problemOf(network: PodNetwork, inputs: AllocationInputs): string | undefined {
   const name = nameOf(network);
   if (network.vSwitchOptions.length === 0) return `interface ${name} names no vSwitch`;
   if (network.securityGroupIds.length === 0) return `interface ${name} names no security group`;
   if (network.securityGroupIds.length > maxSecurityGroups) {
     return `interface ${name} names ${network.securityGroupIds.length} security groups; at most ${maxSecurityGroups} are possible`;
   }
-  return undefined;
+  return trafficProblemOf(network, name, inputs);
+}
+
+function trafficProblemOf(network: PodNetwork, name: string, inputs: AllocationInputs): string | undefined {
+  const text = network.networkInterfaceTrafficMode;
+  const mode = parseTrafficMode(text);
+  if (mode === undefined) {
+    return `interface ${name} asks for networkInterfaceTrafficMode ${text}; it must be Standard or HighPerformance`;
+  }
+  if (mode === "Standard" || !wantsTrunk(network, inputs)) return undefined;
+  return `interface ${name} asks for networkInterfaceTrafficMode HighPerformance, which a member of a trunk cannot have; give it eniOptions eniType ENI`;
 }
 
 function toAllocation(network: PodNetwork, inputs: AllocationInputs): PodEniAllocation {
@@ -76,7 +98,7 @@ function toAllocation(network: PodNetwork, inputs: AllocationInputs): PodEniAllo
     },
     ...(network.defaultRoute && { defaultRoute: true }),
     ...(network.extraRoutes.length > 0 && { extraRoutes: network.extraRoutes }),
-    extraConfig: {},
+    extraConfig: recordTrafficMode(parseTrafficMode(network.networkInterfaceTrafficMode) ?? "Standard"),
   };
 }
 

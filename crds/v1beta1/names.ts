@@ -29,6 +29,8 @@ export const annotations = {
   podUid: "k8s.aliyun.com/pod-uid",
   /** On PodENI and NetworkInterface of Lingjun machines: the cloud API that serves them. */
   enoApi: "k8s.aliyun.com/eno-api",
+  /** On Pod, by tools that pin processors: JSON `{"container":{"0":{…}}}`, the inner keys are NUMA nodes. */
+  cpuSet: "cpuSet",
   /** On the core Node: id of its trunk interface. */
   trunkOn: "k8s.aliyun.com/trunk-on",
   /**

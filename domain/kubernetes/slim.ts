@@ -1,3 +1,4 @@
+import { annotations as names } from "../../crds/v1beta1/names.ts";
 import type { CoreNode, Metadata, Namespace, Pod } from "./objects.ts";
 
 // A cache of 20 000 pods as they arrive takes hundreds of MiB; what is kept here is what `objects.ts` declares.
@@ -16,9 +17,10 @@ function slimMetadata(metadata: Metadata): Metadata {
   };
 }
 
-/** Annotations of other programs can be large (last-applied configurations); ours all carry this prefix. */
+/** Annotations of other programs can be large (last-applied configurations); ours all carry this prefix, but for one. */
 function terwayOnly(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(annotations).filter(([name]) => name.startsWith("k8s.aliyun.com/")));
+  const isRead = (name: string): boolean => name.startsWith("k8s.aliyun.com/") || name === names.cpuSet;
+  return Object.fromEntries(Object.entries(annotations).filter(([name]) => isRead(name)));
 }
 
 /** What the cache keeps of a pod. */

@@ -100,8 +100,15 @@ describe("selectVSwitch", () => {
       name: "no IPv6",
       list: [aVSwitch("a")],
       given: { needsIpv6: true },
-      reason: "NoVSwitchInZone",
+      reason: "VSwitchWithoutIPv6",
       message: "a has no IPv6 block",
+    },
+    {
+      name: "IPv6, but no IPv4 address for the interface's own",
+      list: [aVSwitch("a", { ipv6Cidr: "2001:db8::/64", freeIpv4Count: 0 })],
+      given: { needsIpv6: true },
+      reason: "VSwitchesExhausted",
+      message: "a has no free address",
     },
   ])("$name", ({ list, given, reason, message }) => {
     const { shortage } = select(list, given);

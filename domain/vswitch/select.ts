@@ -18,8 +18,8 @@ export interface VSwitchSelection {
 /** Why none can be used. */
 export interface VSwitchShortage {
   /**
-   * `VSwitchesExhausted` heals when addresses return, `NoVSwitchInZone` and `VSwitchNotFound` need an edit; any other is the
-   * reason why a candidate could not be read.
+   * `VSwitchesExhausted` heals when addresses return; `NoVSwitchInZone`, `VSwitchNotFound` and `VSwitchWithoutIPv6` need an
+   * edit; any other is the reason why a candidate could not be read.
    */
   readonly reason: string;
   /** Names every candidate and what is wrong with it. */
@@ -27,7 +27,7 @@ export interface VSwitchShortage {
 }
 
 interface Fault {
-  readonly kind: "missing" | "misplaced" | "unread" | "full";
+  readonly kind: "missing" | "misplaced" | "withoutIpv6" | "unread" | "full";
   readonly reason: string;
   readonly text: string;
 }
@@ -36,7 +36,7 @@ interface Fault {
  * Chooses a vSwitch of the zone that has free addresses: the first in order, a random one, or the one with the most.
  *
  * Pure and total: no candidate is a shortage, not an error. `most` breaks ties by the user's order. Among several reasons
- * the one that waiting can heal is reported: full before unread before misplaced before missing.
+ * the one that waiting can heal is reported: full before unread before without IPv6 before misplaced before missing.
  */
 export function selectVSwitch(
   selection: VSwitchSelection,
@@ -75,12 +75,15 @@ function toFault({ vSwitchId: id, error }: UnreadVSwitch): Fault {
 function findFault({ vSwitchId: id, ...vSwitch }: VSwitch, selection: VSwitchSelection): Fault | undefined {
   const misplaced = { kind: "misplaced", reason: "NoVSwitchInZone" } as const;
   if (vSwitch.zoneId !== selection.zone) return { ...misplaced, text: `${id} is in zone ${vSwitch.zoneId}` };
-  if (selection.needsIpv6 === true && vSwitch.ipv6Cidr === "") return { ...misplaced, text: `${id} has no IPv6 block` };
+  if (selection.needsIpv6 === true && vSwitch.ipv6Cidr === "") {
+    return { kind: "withoutIpv6", reason: "VSwitchWithoutIPv6", text: `${id} has no IPv6 block` };
+  }
+  // IPv6 alone does not help: every interface has a primary IPv4 address.
   if (!vSwitch.isExhausted && vSwitch.freeIpv4Count > 0) return undefined;
   return { kind: "full", reason: "VSwitchesExhausted", text: `${id} has no free address` };
 }
 
-const kinds: readonly Fault["kind"][] = ["full", "unread", "misplaced", "missing"];
+const kinds: readonly Fault["kind"][] = ["full", "unread", "withoutIpv6", "misplaced", "missing"];
 
 function toShortage(faults: readonly Fault[], zone: string): VSwitchShortage {
   const details = faults.length === 0 ? "no vSwitch is configured" : faults.map((fault) => fault.text).join(", ");

@@ -47,7 +47,8 @@ export function toEniAnswer(eni: SimulatedEni, memberIds?: readonly string[]): A
   };
 }
 
-// DeviceIndex (a member's VLAN id) is shown only once the attach is done: nobody may rely on it before. Source: §C2.
+// DeviceIndex (a member's VLAN id) is shown only once the attach is done: nobody may rely on it before. Source: §C2. The
+// card is shown only when the attach named it. Source: ECS user guide, network card index overview.
 function toAttachment(eni: SimulatedEni, memberIds: readonly string[] | undefined): Answer {
   if (eni.instanceId === undefined) return {};
   const isAttached = eni.status === "InUse" || eni.status === "Detaching";
@@ -55,7 +56,7 @@ function toAttachment(eni: SimulatedEni, memberIds: readonly string[] | undefine
     InstanceId: eni.instanceId,
     ...(isAttached ? { DeviceIndex: eni.deviceIndex } : {}),
     ...(eni.trunkEniId === undefined ? {} : { TrunkNetworkInterfaceId: eni.trunkEniId }),
-    NetworkCardIndex: eni.networkCardIndex ?? 0,
+    ...(isAttached && eni.networkCardIndex !== undefined && { NetworkCardIndex: eni.networkCardIndex }),
     ...(memberIds === undefined ? {} : { MemberNetworkInterfaceIds: { MemberNetworkInterfaceId: memberIds } }),
   };
 }

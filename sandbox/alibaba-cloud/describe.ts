@@ -160,6 +160,12 @@ function toInstanceTypeAnswer(instanceTypeId: string): Answer[] {
       EriQuantity: 0,
       InstanceBandwidthRx: 3_072_000,
       InstanceBandwidthTx: 3_072_000,
+      ...(limits.networkCards > 1 && {
+        NetworkCardQuantity: limits.networkCards,
+        NetworkCards: {
+          NetworkCardInfo: Array.from({ length: limits.networkCards }, (_, index) => ({ NetworkCardIndex: index })),
+        },
+      }),
     },
   ];
 }

@@ -1,7 +1,7 @@
 import { type Action, type ActionCall, getEni } from "./action.ts";
 import type { Instance, SimulatedEni } from "./model.ts";
 import { draw } from "./options.ts";
-import { eniNotFound, instanceNotFound, invalidEniState, Refusal } from "./refusal.ts";
+import { eniNotFound, instanceNotFound, invalidEniState, invalidParameter, Refusal } from "./refusal.ts";
 import { lowestFree, type World } from "./world.ts";
 
 /** VLAN ids of members. Source: cloud-api §C2. */
@@ -22,6 +22,8 @@ export const attachNetworkInterface: Action = (call) => {
   refuseDistance(eni, instance);
   refuseTooManyAddresses(eni, instance);
   const trunk = findTrunk(call, instance, eni);
+  const networkCardIndex = readNetworkCard(call, instance);
+  if (trunk === undefined) refuseFullCard(world, instance, networkCardIndex ?? 0);
   const deviceIndex = takeSlot(instance, eni, trunk);
   const timings = world.enis.timings(eni.eniId);
   timings.attachStartedAt = call.startedAtMs;
@@ -34,7 +36,7 @@ export const attachNetworkInterface: Action = (call) => {
     type: trunk === undefined ? eni.type : "Member",
     instanceId,
     deviceIndex,
-    networkCardIndex: parameters.count("NetworkCardIndex", { min: 0, max: 7 }) ?? 0,
+    ...(networkCardIndex !== undefined && { networkCardIndex }),
     ...(trunk === undefined ? {} : { trunkEniId: trunk.eniId }),
   };
   world.enis.put(attaching);
@@ -181,6 +183,21 @@ function takeSlot(instance: Instance, eni: SimulatedEni, trunk: SimulatedEni | u
   }
   taken.set(eni.eniId, index);
   return index;
+}
+
+/** Only types with several cards take the parameter. Source: ECS AttachNetworkInterface, `NetworkCardIndex`; code: §C3, common. */
+function readNetworkCard({ parameters }: ActionCall, { limits, spec }: Instance): number | undefined {
+  if (limits.networkCards > 1) return parameters.count("NetworkCardIndex", { min: 0, max: limits.networkCards - 1 });
+  if (parameters.text("NetworkCardIndex") === undefined) return undefined;
+  throw invalidParameter("NetworkCardIndex", `instance type ${spec.instanceType} has one network card`);
+}
+
+/** Each card carries an equal part of EniQuantity (ours; the primary interface is on card 0). */
+function refuseFullCard(world: World, { slots, limits, spec }: Instance, index: number): void {
+  const onCard = [...slots.keys()].filter((eniId) => (world.enis.find(eniId)?.networkCardIndex ?? 0) === index);
+  if (onCard.length < Math.ceil(limits.eniQuantity / limits.networkCards)) return;
+  const message = `Network card ${index} of instance "${spec.instanceId}" carries no more network interfaces.`;
+  throw new Refusal(403, "EniPerInstanceLimitExceeded", message);
 }
 
 /** The caller must name the machine, and for a member the trunk, on which the interface is. Source: cloud-api §C2, §C3. */

@@ -10,6 +10,8 @@ export interface InstanceTypeLimits {
   /** `EniTotalQuantity`: adapters and members together. */
   readonly eniTotal: number;
   readonly isTrunkSupported: boolean;
+  /** Physical network cards, `NetworkCardQuantity`; 1 for types that do not let callers choose. */
+  readonly networkCards: number;
 }
 
 /** vCPUs, EniQuantity, IPv4 per ENI, IPv6 per ENI, EniTotalQuantity, EniTrunkSupported. */
@@ -66,6 +68,9 @@ const rows: Readonly<Record<string, Row>> = {
   "ecs.g6r.16xlarge": [64, 8, 30, 1, 8, false], // total, trunk: ours
 };
 
+/** Types on which `NetworkCardIndex` may be given. Which ones do is published, but not for which numbers: ours. */
+const networkCards: Readonly<Record<string, number>> = { "ecs.ebmg7.32xlarge": 2, "ecs.g7.32xlarge": 2 };
+
 /** Ids of all known types, in the order in which DescribeInstanceTypes lists them. */
 export const instanceTypeIds: readonly string[] = Object.keys(rows);
 
@@ -73,5 +78,13 @@ export function findInstanceType(instanceTypeId: string): InstanceTypeLimits | u
   const row = rows[instanceTypeId];
   if (row === undefined) return undefined;
   const [vCpus, eniQuantity, ipv4PerEni, ipv6PerEni, eniTotal, isTrunkSupported] = row;
-  return { vCpus, eniQuantity, ipv4PerEni, ipv6PerEni, eniTotal, isTrunkSupported };
+  return {
+    vCpus,
+    eniQuantity,
+    ipv4PerEni,
+    ipv6PerEni,
+    eniTotal,
+    isTrunkSupported,
+    networkCards: networkCards[instanceTypeId] ?? 1,
+  };
 }

@@ -25,6 +25,7 @@ export interface SimulatedEni {
   readonly trunkEniId?: string;
   /** From the attach call until Available: VLAN id (1…4094) of a member, slot of others. Shown to callers from InUse on. */
   readonly deviceIndex?: number;
+  /** As the attach call named it, until Available. Absent: card 0. */
   readonly networkCardIndex?: number;
   /** The first is the primary address. */
   readonly ipv4s: readonly string[];

@@ -28,6 +28,10 @@ export interface EniReport {
   readonly instanceId?: string;
   readonly trunkEniId?: string;
   readonly deviceIndex?: number;
+  readonly networkCardIndex?: number;
+  readonly trafficMode: SimulatedEni["trafficMode"];
+  readonly resourceGroupId: string;
+  readonly ipv6s: readonly string[];
   readonly vSwitchId: string;
   readonly ipv4s: readonly string[];
   readonly tags: Readonly<Record<string, string>>;
@@ -64,6 +68,10 @@ function toEniReport(eni: SimulatedEni, timings: Readonly<EniTimings>): EniRepor
     ...(eni.instanceId === undefined ? {} : { instanceId: eni.instanceId }),
     ...(eni.trunkEniId === undefined ? {} : { trunkEniId: eni.trunkEniId }),
     ...(eni.deviceIndex === undefined ? {} : { deviceIndex: eni.deviceIndex }),
+    ...(eni.networkCardIndex === undefined ? {} : { networkCardIndex: eni.networkCardIndex }),
+    trafficMode: eni.trafficMode,
+    resourceGroupId: eni.resourceGroupId,
+    ipv6s: eni.ipv6s,
     vSwitchId: eni.vSwitchId,
     ipv4s: eni.ipv4s,
     tags: Object.fromEntries(eni.tags),

@@ -127,7 +127,6 @@ export class World {
       vpcId: vSwitch.spec.vpcId,
       vSwitchId: vSwitch.spec.vSwitchId,
       zoneId: vSwitch.spec.zoneId,
-      networkCardIndex: 0,
       ipv4s: [],
       ipv6s: [],
       securityGroupIds: [],
@@ -186,6 +185,7 @@ export class World {
     delete detached.instanceId;
     delete detached.trunkEniId;
     delete detached.deviceIndex;
+    delete detached.networkCardIndex;
     this.enis.put(detached);
     this.enis.timings(eniId).availableAt = this.clock.now();
   }

@@ -49,7 +49,7 @@ export const needs: readonly Need[] = [
   { group, resource: "networkinterfaces", verbs: ["create", "delete"], by: "controllers/pod-eni/executor.ts" },
   { group, resource: "networkinterfaces", verbs: ["patch"], by: "controllers/network-interface" },
   { group, resource: "networkinterfaces/status", verbs: ["patch"], by: "controllers/network-interface" },
-  { group, resource: "nodes", verbs: ["list"], by: "kube/crd-installer.ts, whyNotListed" },
+  { group, resource: "nodes", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
   { group, resource: "noderuntimes", verbs: ["list"], by: "kube/crd-installer.ts, whyNotListed" },
   { group: "events.k8s.io", resource: "events", verbs: ["create"], by: "kube/event-recorder.ts" },
   {
