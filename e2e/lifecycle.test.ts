@@ -126,10 +126,14 @@ describe("the life of a pod with interfaces of its own", () => {
     await kube.apply(
       aPod({ namespace, name: "job", plane: "elastic", image: "sandbox/exit-0", spec: { restartPolicy: "Never" } }),
     );
-    const { podEni } = await kube.untilRunning(namespace, "job");
-    const uid = podEni.metadata.uid;
+    // It runs for a moment only, which a busy machine may not see.
+    const { podIP } = await eventually("the pod has run", async () => {
+      const status = (await kube.pod(namespace, "job"))?.status;
+      return status?.phase === "Succeeded" ? { podIP: status.podIP ?? "" } : undefined;
+    });
+    expect(world.sandbox.cloud.report().enis.flatMap(({ ipv4s }) => ipv4s)).toContain(podIP);
     await eventually("the interface of the finished pod is gone", async () => {
-      const isKept = ownInterfaces().some(({ tags }) => tags["k8s.aliyun.com/pod-eni-uid"] === uid);
+      const isKept = ownInterfaces().some(({ ipv4s }) => ipv4s.includes(podIP));
       return !isKept && (await kube.podEni(namespace, "job")) === undefined;
     });
     expect((await kube.pod(namespace, "job"))?.status?.phase).toBe("Succeeded");
