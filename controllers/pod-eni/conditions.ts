@@ -19,6 +19,7 @@ export const reasons = {
   vSwitchesExhausted: "VSwitchesExhausted",
   vSwitchNotFound: "VSwitchNotFound",
   nodeNotReady: "NodeNotReady",
+  nodeGone: "NodeGone",
   nodeWithoutTrunk: "NodeWithoutTrunk",
   zoneMismatch: "ZoneMismatch",
   interfaceMissing: "InterfaceMissing",
@@ -27,6 +28,10 @@ export const reasons = {
 
 export function readyCondition(status: "True" | "False", reason: string, message: string): NextCondition {
   return { type: ready, status, reason, message };
+}
+
+export function boundCondition(instanceId: string): NextCondition {
+  return readyCondition("True", reasons.bound, `bound on ${instanceId}`);
 }
 
 export function podGoneCondition(): NextCondition {

@@ -83,6 +83,7 @@ export class PodEniReconciler implements Reconciler {
       needsIpv6,
       enableTrunk,
       nowMs: clock.now(),
+      sharedNowMs: this.#deps.sharedClock.bounds().earliestMs,
       vSwitches: noVSwitches,
     };
     const state = toState(seen);
@@ -129,7 +130,8 @@ export class PodEniReconciler implements Reconciler {
     const nowMs = this.#deps.clock.now();
     const sinceMs = this.#unfinishedSinceMs.get(key) ?? nowMs;
     this.#unfinishedSinceMs.set(key, sinceMs);
-    const tellInMs = explanation.isFailure ? 0 : sinceMs + progressIsSlowAfterMs - nowMs;
+    const { isFailure, tellAfterMs = isFailure ? 0 : progressIsSlowAfterMs } = explanation;
+    const tellInMs = sinceMs + tellAfterMs - nowMs;
     if (tellInMs <= 0) await this.#executor.explain(podEni, explanation, signal);
     const waits = [...(requeueAfterMs === undefined ? [] : [requeueAfterMs]), ...(tellInMs > 0 ? [tellInMs] : [])];
     return waits.length === 0 ? {} : { requeueAfterMs: Math.min(...waits) };

@@ -27,10 +27,16 @@ export interface PodEniState {
   /** A pod of the record's name exists, whatever its UID. */
   readonly hasAnyPod: boolean;
   readonly node: NodeFacts | { readonly problem: string };
+  /** Neither the pod's node nor, without a pod, the node of the record exists. */
+  readonly isNodeGone: boolean;
+  /** Where its interfaces are, once they were bound. Source: `.status.instanceID`; empty otherwise. */
+  readonly instanceId: string;
+  /** Reason of condition Ready; empty without one. */
+  readonly readyReason: string;
   readonly place: "held" | "waiting" | "none";
   /** How many wait before it for one of the places; only while waiting. */
   readonly placesAhead?: number;
-  /** When the pod's deletion had been observed. Source: condition PodPresent False with `.status.podLastSeen`. */
+  /** When the pod's deletion had been observed, on the clock that all replicas share. Source: condition PodPresent False with `.status.podLastSeen`. */
   readonly podGoneAtMs?: number;
   /** After a failure: not before then. Memory of this process. */
   readonly retryAtMs?: number;
@@ -38,6 +44,8 @@ export interface PodEniState {
   readonly vSwitches: ReadonlyMap<string, VSwitch | UnreadVSwitch>;
   readonly needsIpv6: boolean;
   readonly nowMs: number;
+  /** Milliseconds since the epoch on the clock of `podGoneAtMs`, at the earliest. */
+  readonly sharedNowMs: number;
 }
 
 export interface AllocationState {
@@ -107,6 +115,7 @@ export interface Observation {
   /** Configuration `enableTrunk`. */
   readonly enableTrunk: boolean;
   readonly nowMs: number;
+  readonly sharedNowMs: number;
 }
 
 /** Pure and total: what cannot be read of somebody else's object is absent. */
@@ -129,6 +138,9 @@ export function toState(seen: Observation): PodEniState {
     pod: isOwner(podEni, pod) ? { priority: pod?.spec?.priority ?? 0 } : undefined,
     hasAnyPod: pod !== undefined && !isFinished(pod),
     node: nodeOf(seen),
+    isNodeGone: seen.node === undefined,
+    instanceId: podEni.status?.instanceID ?? "",
+    readyReason: findCondition(podEni.status?.conditions, ready)?.reason ?? "",
     place: seen.place,
     ...(placesAhead !== undefined && { placesAhead }),
     ...(podGoneAtMs !== undefined && { podGoneAtMs }),
@@ -136,6 +148,7 @@ export function toState(seen: Observation): PodEniState {
     vSwitches: seen.vSwitches,
     needsIpv6: seen.needsIpv6,
     nowMs: seen.nowMs,
+    sharedNowMs: seen.sharedNowMs,
   };
 }
 

@@ -62,6 +62,7 @@ function taken({ status, trunk, record, enableTrunk = true, isExclusive = false 
     needsIpv6: false,
     enableTrunk,
     nowMs: 0,
+    sharedNowMs: 0,
   });
 }
 
