@@ -60,21 +60,26 @@ function toPodFacts(pod: Pod, node: CoreNode | undefined, isCrdMode: boolean): P
     isDeleting: pod.metadata.deletionTimestamp !== undefined,
     usesEni: podUsesEni(pod, node ?? nodeUnknown, isCrdMode),
     nodeName,
-    isUnschedulable: (pod.status?.conditions ?? []).some(({ reason }) => reason === "Unschedulable"),
+    isUnschedulable: isUnschedulable(pod),
     node: node === undefined ? { problem: `node ${nodeName} does not exist` } : toNodeFacts(node),
   };
 }
 
+function isUnschedulable({ status }: Pod): boolean {
+  return status?.conditions?.some(({ reason }) => reason === "Unschedulable") === true;
+}
+
 const nodeUnknown: CoreNode = { metadata: { name: "" } };
 
-function toRecordFacts(podEni: PodENI): RecordFacts {
+function toRecordFacts({ metadata, spec = {}, status }: PodENI): RecordFacts {
+  const { zone = "", allocations = [] } = spec;
   return {
-    phase: podEni.status?.phase ?? "",
-    isDeleting: podEni.metadata.deletionTimestamp !== undefined,
-    isFixed: isFixed((podEni.spec?.allocations ?? []).map((allocation) => allocation.allocationType ?? {})),
-    zone: podEni.spec?.zone ?? "",
-    ipv4s: (podEni.spec?.allocations ?? []).map(({ ipv4 }) => ipv4 ?? "").filter((ipv4) => ipv4 !== ""),
-    podUid: podEni.metadata.annotations?.[annotations.podUid] ?? "",
-    nodeName: podEni.metadata.labels?.[labels.node] ?? "",
+    phase: status?.phase ?? "",
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    isFixed: isFixed(allocations.map((allocation) => allocation.allocationType ?? {})),
+    zone,
+    ipv4s: allocations.map(({ ipv4 }) => ipv4 ?? "").filter((ipv4) => ipv4 !== ""),
+    podUid: metadata.annotations?.[annotations.podUid] ?? "",
+    nodeName: metadata.labels?.[labels.node] ?? "",
   };
 }
