@@ -8,7 +8,7 @@ import { pathOf } from "./kube.ts";
 import { aNamespace, aPlane, aPod, aStatefulSet, inZone } from "./manifests.ts";
 import { concurrentScenarios } from "./scenarios.ts";
 import { withClockAhead } from "./skewed-clock.ts";
-import { eventually, quickLease, startWorld, type World } from "./world.ts";
+import { eventually, startWorld, unhurriedLease, type World } from "./world.ts";
 
 const namespace = "homes";
 const zone = "cn-hangzhou-h";
@@ -74,7 +74,7 @@ describe("the life of a fixed address", () => {
   beforeAll(async () => {
     world = await startWorld({
       nodes: 8,
-      config: { ...quickLease, customStatefulWorkloadKinds: [customKind.kind] },
+      config: { ...unhurriedLease, customStatefulWorkloadKinds: [customKind.kind] },
     });
     const { kube } = world;
     await kube.apply(aNamespace(namespace));
@@ -245,7 +245,6 @@ describe("fixed addresses and replicas whose clocks are five minutes wrong", () 
     world = await startWorld({
       nodes: 2,
       replicas: 2,
-      config: quickLease,
       // One behind and one ahead: ten minutes apart.
       between: (index, access) => Promise.resolve({ ...access, env: withClockAhead(index === 0 ? -skewMs : skewMs) }),
     });

@@ -5,12 +5,10 @@ import { landscape } from "../sandbox/landscape.ts";
 import { pathOf } from "./kube.ts";
 import { aNamespace, aPlane, aPod, aStatefulSet } from "./manifests.ts";
 import { concurrentScenarios } from "./scenarios.ts";
-import { eventually, startWorld, type World } from "./world.ts";
+import { eventually, startWorld, unhurriedLease, type World } from "./world.ts";
 
 const namespace = "losses";
 const zone = "cn-hangzhou-h";
-/** The published lease: 100 pods at once keep the machine of a test busy, and nobody takes over here. */
-const unhurriedLease = { leaseDuration: "15s", renewDeadline: "10s", retryPeriod: "2s" };
 
 describe("a node that is lost", () => {
   let world: World;

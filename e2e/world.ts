@@ -24,6 +24,9 @@ const quickLatencies = {
 /** Keys of the configuration with which a killed leader is followed after 3 s instead of 6. */
 export const quickLease = { leaseDuration: "3s", renewDeadline: "2s", retryPeriod: "500ms" } as const;
 
+/** The published lease, for suites in which nobody takes over: a busy machine must not end the leader. */
+export const unhurriedLease = { leaseDuration: "15s", renewDeadline: "10s", retryPeriod: "2s" } as const;
+
 export interface World {
   readonly sandbox: Sandbox;
   readonly kube: Kube;
