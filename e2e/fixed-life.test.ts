@@ -199,7 +199,7 @@ describe("the life of a fixed address", () => {
     const address = before.status!.podIP!;
     // Asked for nothing of that kind, so that only the address holds the next pod in the zone.
     await kube.patch(pathOf.statefulSet(namespace, "pinned"), {
-      spec: { template: { spec: { nodeSelector: null } }, updateStrategy: { type: "OnDelete" } },
+      spec: { template: { spec: { nodeSelector: null } }, updateStrategy: { type: "OnDelete", rollingUpdate: null } },
     });
     const cordon = (unschedulable: boolean): Promise<unknown> =>
       Promise.all(
