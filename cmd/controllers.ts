@@ -13,7 +13,7 @@ import { Controller } from "../runtime/controller.ts";
 import type { Informer } from "../runtime/informer.ts";
 import { Operations } from "../runtime/operations.ts";
 import { Places } from "../runtime/places.ts";
-import type { KubeObject } from "../runtime/ports.ts";
+import type { KubeObject, SharedClock } from "../runtime/ports.ts";
 import { keyOf, type Reconciler } from "../runtime/reconcile.ts";
 import { SharedCauses } from "../runtime/shared-causes.ts";
 import type { EniConfigSource } from "../webhook/eni-config-source.ts";
@@ -26,6 +26,7 @@ import type { World } from "./wiring.ts";
 
 /** What the controllers share with admission and with each other. */
 export interface ControllerParts {
+  readonly sharedClock: SharedClock;
   readonly caches: Caches;
   readonly cloud: Cloud;
   readonly recorder: EventRecorder;
@@ -48,7 +49,7 @@ const allocationPlaces = 100;
 /** Builds the controllers and joins what wakes whom; nothing runs before they are started. */
 export function createControllers(world: World, parts: ControllerParts): Controllers {
   const { config, clock, random, log, metrics } = world;
-  const { caches, cloud, recorder } = parts;
+  const { caches, cloud, recorder, sharedClock } = parts;
   const { pods, nodes, podNetworkings, podEnis, networkInterfaces } = caches;
   const needsIpv6 = config.ipStack !== "ipv4";
   const places = new Places({ limit: allocationPlaces, log });
@@ -80,7 +81,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     isCrdMode: config.ipamType === "crd",
     needsIpv6,
     random,
-    clock,
+    sharedClock,
     log,
   });
   const podEniReconciler = new podEniController.PodEniReconciler({
@@ -106,6 +107,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     enableTrunk: config.enableTrunk,
     random,
     clock,
+    sharedClock,
     log,
   });
   const networkInterfaceReconciler = new networkInterfaceController.NetworkInterfaceReconciler({

@@ -5,6 +5,7 @@ import * as podNetworkingController from "../controllers/pod-networking/index.ts
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { createObjectClient } from "../kube/object-client.ts";
 import { resourceTypes } from "../kube/resources.ts";
+import { ServerClock, withServerClock } from "../kube/server-clock.ts";
 import { SuspendedError } from "../runtime/errors.ts";
 import { alwaysHeld, type Fence } from "../runtime/fence.ts";
 import { Manager, type Runnable } from "../runtime/manager.ts";
@@ -44,7 +45,10 @@ export interface Controlplane {
 }
 
 /** Builds every part of the controlplane and joins them; nothing runs before `manager.run`. */
-export function buildControlplane(world: World): Controlplane {
+export function buildControlplane(given: World): Controlplane {
+  // The time that all replicas share comes with the answers of the API server.
+  const sharedClock = new ServerClock(given.clock);
+  const world = { ...given, transport: withServerClock(given.transport, sharedClock, given.clock) };
   const { config, transport, clock, random, log, metrics } = world;
 
   // Leadership. Whatever changes the cluster or the cloud asks the fence first.
@@ -82,7 +86,7 @@ export function buildControlplane(world: World): Controlplane {
     clock,
   });
 
-  const controllers = createControllers(world, { caches, cloud, recorder, eniConfig: eniConfigSource });
+  const controllers = createControllers(world, { caches, cloud, recorder, sharedClock, eniConfig: eniConfigSource });
 
   // The order of life: caches, (webhook by the caller), lease, then whatever acts.
   const manager = new Manager({ clock, log, ...(elector !== undefined && { election: elector }) });

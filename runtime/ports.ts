@@ -10,6 +10,12 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** A clock that all replicas read alike whatever their machines' clocks say, known within bounds. */
+export interface SharedClock {
+  /** Milliseconds since the epoch. Its time now is neither before `earliestMs` nor after `latestMs`. */
+  bounds(): { readonly earliestMs: number; readonly latestMs: number };
+}
+
 /** Uniform in [0, 1). Jitter and random selection draw from it. */
 export type Random = () => number;
 

@@ -26,6 +26,10 @@ export type PodEniAction =
   | { readonly type: "forgetInterface"; readonly allocation: AllocationState }
   | { readonly type: "reportBind"; readonly instanceId: string; readonly trunkEniId: string }
   | { readonly type: "reportUnbind" }
+  /** The machine under the pod was replaced by another of the same name: its interfaces must move. */
+  | { readonly type: "reportMoved"; readonly instanceId: string }
+  /** The node of a bound pod had been gone and is back. */
+  | { readonly type: "reportNodeBack"; readonly instanceId: string }
   | { readonly type: "reportDeleting" }
   /** Starts the clock of a fixed address whose pod's deletion nobody recorded. */
   | { readonly type: "recordPodGone" }
@@ -48,6 +52,8 @@ export interface Explanation {
   readonly message: string;
   /** A failure is told at once and as an event; progress only once it takes unusually long. */
   readonly isFailure: boolean;
+  /** Told only when it has lasted so long, milliseconds. @default 0 for a failure, 8_000 otherwise */
+  readonly tellAfterMs?: number;
 }
 
 export interface PodEniPlan {

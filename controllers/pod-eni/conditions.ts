@@ -29,6 +29,7 @@ export const reasons = {
   vSwitchNotFound: "VSwitchNotFound",
   vSwitchWithoutIpv6: "VSwitchWithoutIPv6",
   nodeNotReady: "NodeNotReady",
+  nodeGone: "NodeGone",
   nodeWithoutTrunk: "NodeWithoutTrunk",
   zoneMismatch: "ZoneMismatch",
   interfaceMissing: "InterfaceMissing",
@@ -37,6 +38,10 @@ export const reasons = {
 
 export function readyCondition(status: "True" | "False", reason: string, message: string): NextCondition {
   return { type: ready, status, reason, message };
+}
+
+export function boundCondition(instanceId: string): NextCondition {
+  return readyCondition("True", reasons.bound, `bound on ${instanceId}`);
 }
 
 /** `drift` absent: the interfaces are what the pod asks for, again. */

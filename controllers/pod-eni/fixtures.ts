@@ -146,11 +146,15 @@ export function aState(given: Partial<PodEniState> = {}): PodEniState {
     pod: { priority: 0 },
     hasAnyPod: true,
     node: aNode,
+    isNodeGone: false,
+    instanceId: "",
+    readyReason: "",
     place: "held",
     vSwitches: byId(),
     needsIpv6: false,
     suspensions: {},
     nowMs,
+    sharedNowMs: nowMs,
     ...given,
   };
 }
@@ -166,16 +170,18 @@ export interface PlanRow {
   /** What its message says among other things. */
   readonly says?: string;
   readonly isFailure?: boolean;
+  readonly tellAfterMs?: number;
   readonly requeueAfterMs?: number;
 }
 
 /** The plan that a row expects; the message only has to contain what the row names. */
 export function toPlan(row: PlanRow): PodEniPlan {
-  const { actions, reason, says = "", isFailure = false, requeueAfterMs } = row;
+  const { actions, reason, says = "", isFailure = false, tellAfterMs, requeueAfterMs } = row;
+  const telling = { isFailure, ...(tellAfterMs !== undefined && { tellAfterMs }) };
   const message = expect.stringContaining(says) as unknown as string;
   return {
     actions,
-    ...(reason !== undefined && { explanation: { reason, message, isFailure } }),
+    ...(reason !== undefined && { explanation: { reason, message, ...telling } }),
     ...(requeueAfterMs !== undefined && { requeueAfterMs }),
   };
 }

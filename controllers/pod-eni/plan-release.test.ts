@@ -15,6 +15,7 @@ const deleteRecord = (eniId = "eni-1"): PodEniAction => ({ type: "deleteRecord",
 const requestDetach = (eniId = "eni-1"): PodEniAction => ({ type: "requestDetach", eniId });
 
 const bound = { phase: "Bind", ...noPlace };
+const nodeGone = { isNodeGone: true, node: { problem: "node node-1 does not exist" } };
 const restTable: readonly PlanRow[] = [
   { name: "Bind: at rest", given: { ...bound, ...only(recorded("Bind")) }, actions: none },
   {
@@ -30,6 +31,34 @@ const restTable: readonly PlanRow[] = [
   {
     name: "Bind, its NetworkInterface gone for good: not made again",
     given: { ...bound, ...only(gone) },
+    actions: none,
+  },
+  {
+    name: "Bind, the node's machine was replaced by another of the same name: moves there",
+    given: { ...bound, ...only(recorded("Bind")), instanceId: "i-0" },
+    actions: [{ type: "reportMoved", instanceId: "i-1" }],
+  },
+  {
+    name: "Bind, the machine was replaced and a pod of another UID is there: controller pod decides",
+    given: { ...bound, ...only(recorded("Bind")), instanceId: "i-0", pod: undefined },
+    actions: none,
+  },
+  {
+    name: "Bind, the node is gone and the pod's object stays: said",
+    given: { ...bound, ...only(recorded("Bind")), ...nodeGone, instanceId: "i-1" },
+    actions: none,
+    reason: "NodeGone",
+    tellAfterMs: 60_000,
+    says: "delete the pod",
+  },
+  {
+    name: "Bind, the node is back: said",
+    given: { ...bound, ...only(recorded("Bind")), instanceId: "i-1", readyReason: "NodeGone" },
+    actions: [{ type: "reportNodeBack", instanceId: "i-1" }],
+  },
+  {
+    name: "Bind, the node lost its zone label: at rest",
+    given: { ...bound, ...only(recorded("Bind")), node: { problem: "node node-1 has no label" }, instanceId: "i-1" },
     actions: none,
   },
   { name: "a phase of no known word: left alone", given: { phase: "Unheard", ...noPlace }, actions: none },
@@ -236,6 +265,18 @@ const retentionTable: readonly PlanRow[] = [
     given: kept(59_999, ttl("1m")),
     actions: none,
     requeueAfterMs: 1,
+  },
+  {
+    name: "at the end of its time by this machine's clock, but maybe not by the one that all replicas share: kept",
+    given: { ...kept(60_000, ttl("1m")), sharedNowMs: nowMs - 300_000 },
+    actions: none,
+    requeueAfterMs: 300_000,
+  },
+  {
+    name: "hours before the end of its time: looked at again in ten minutes, for clocks drift apart",
+    given: kept(0, ttl("3h")),
+    actions: none,
+    requeueAfterMs: 600_000,
   },
   { name: "at the end of its time: given back", given: kept(60_000, ttl("1m")), actions: [releaseExpired] },
   { name: "long after the end of its time", given: kept(9e6, ttl("1m")), actions: [releaseExpired] },

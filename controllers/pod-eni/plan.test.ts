@@ -57,6 +57,7 @@ const undecided = unmade({ vSwitchId: "", vSwitchIsUnusable: true });
 const fixed = { isFixed: true, retention: [{ type: "Fixed", releaseStrategy: "Never" }] } as const;
 const trouble = { reason: "InstanceNotReady", message: "the instance is stopped" };
 
+const noInstance = { reason: "InstanceNotFound", message: "no such instance" };
 const table: readonly PlanRow[] = [
   // The way to Bind, step by step.
   { name: "new record: a place is asked for", given: { phase: "", ...noPlace }, actions: [requestPlace(0)] },
@@ -358,6 +359,24 @@ const table: readonly PlanRow[] = [
     reason: "InvalidSpec",
     isFailure: true,
     requeueAfterMs: 30_000,
+  },
+
+  {
+    name: "the node's instance does not exist: the attempt is called off, and the place is free for others",
+    given: only(recorded("Binding", { trouble: noInstance })),
+    actions: [backOff(60_000), { type: "requestDetach", eniId: "eni-1" }, releasePlace],
+    reason: "InstanceNotFound",
+    says: "no such instance",
+    isFailure: true,
+    requeueAfterMs: 60_000,
+  },
+  {
+    name: "the node's instance does not exist, and the attempt is being called off: not twice",
+    given: only(recorded("Detaching", { trouble: noInstance })),
+    actions: [backOff(60_000), releasePlace],
+    reason: "InstanceNotFound",
+    isFailure: true,
+    requeueAfterMs: 60_000,
   },
 
   // The cloud lost the interface.

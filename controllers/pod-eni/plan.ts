@@ -1,6 +1,7 @@
 import { chooseNetworkCard, type NetworkCards } from "../../domain/eni/network-cards.ts";
 import { retentionOf } from "../../domain/retention/retention.ts";
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
+import { planBound } from "./bound.ts";
 import { reasons } from "./conditions.ts";
 import { planCreation, progress, stop, whileHeld, type Step } from "./plan-creation.ts";
 import type { AllocationState, PodEniState } from "./state.ts";
@@ -8,6 +9,12 @@ import { heldBack, isAttached, waitForCloud } from "./suspended.ts";
 
 /** What only an edit of somebody's object mends is looked at again this often; watches usually come first. */
 const misconfiguredRetryMs = 30_000;
+/** The machine of a node may be looked for in vain for as long as nobody removes the node. */
+const instanceRetryMs = 60_000;
+/** Reason of the error table (cloud/error-codes.ts). */
+const noInstance = "InstanceNotFound";
+/** A longer wait could miss the time by seconds: the timers of this machine and the clock of the record may drift apart. */
+const retentionRecheckMs = 600_000;
 
 /**
  * Decides the next steps for the interfaces of one pod.
@@ -21,6 +28,10 @@ export function planPodEni(state: PodEniState, pick: (n: number) => number): Pod
     case "":
     case "Binding":
       return planBind(state, pick);
+    case "Bind": {
+      const actions = [...release(state), ...missingRecords(state)];
+      return actions.length > 0 ? { actions } : planBound(state);
+    }
     case "Detaching":
       return planDetach(state);
     case "Unbind":
@@ -152,8 +163,8 @@ function planRetention(state: PodEniState): PodEniPlan {
     case "keepForever":
       return { actions };
     case "keepUntil":
-      if (state.nowMs >= retention.atMs) return { actions: [...actions, { type: "releaseExpired" }] };
-      return { actions, requeueAfterMs: retention.atMs - state.nowMs };
+      if (state.sharedNowMs >= retention.atMs) return { actions: [...actions, { type: "releaseExpired" }] };
+      return { actions, requeueAfterMs: Math.min(retention.atMs - state.sharedNowMs, retentionRecheckMs) };
   }
 }
 
@@ -317,7 +328,11 @@ function planAttach(allocation: AllocationState, instanceId: string, trunkEniId:
 function attaching({ record, eniId }: AllocationState, instanceId: string): Step {
   const trouble = record?.trouble;
   if (trouble === undefined) return progress(reasons.attaching, `attaching ${eniId} to ${instanceId}`);
-  return { actions: [], isBound: false, explanation: { ...trouble, isFailure: true } };
+  const explanation = { ...trouble, isFailure: true };
+  if (trouble.reason !== noInstance) return { actions: [], isBound: false, explanation };
+  // Nothing mends it soon: the attempt is called off, or pods of a few dead machines would hold all of the places.
+  const step = stop(trouble.reason, trouble.message, instanceRetryMs);
+  return record?.phase === "Binding" ? { ...step, actions: [...step.actions, { type: "requestDetach", eniId }] } : step;
 }
 
 function planMissing(allocation: AllocationState): Step {

@@ -117,6 +117,7 @@ export class PodEniReconciler implements Reconciler {
       suspensions: this.#suspensions(),
       networkCards: (node: NodeFacts, numaNode: number | undefined) => this.#networkCards.of(node, numaNode),
       nowMs: clock.now(),
+      sharedNowMs: this.#deps.sharedClock.bounds().earliestMs,
       vSwitches: noVSwitches,
     };
     const candidates = seen.place === "held" ? choiceIsDue(toState(seen)) : [];
@@ -166,7 +167,8 @@ export class PodEniReconciler implements Reconciler {
     const nowMs = this.#deps.clock.now();
     const sinceMs = this.#unfinishedSinceMs.get(key) ?? nowMs;
     this.#unfinishedSinceMs.set(key, sinceMs);
-    const tellInMs = explanation.isFailure ? 0 : sinceMs + progressIsSlowAfterMs - nowMs;
+    const { isFailure, tellAfterMs = isFailure ? 0 : progressIsSlowAfterMs } = explanation;
+    const tellInMs = sinceMs + tellAfterMs - nowMs;
     if (tellInMs <= 0) await this.#executor.explain(podEni, explanation, signal);
     const waits = [...(requeueAfterMs === undefined ? [] : [requeueAfterMs]), ...(tellInMs > 0 ? [tellInMs] : [])];
     return waits.length === 0 ? {} : { requeueAfterMs: Math.min(...waits) };

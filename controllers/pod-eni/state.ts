@@ -36,10 +36,16 @@ export interface PodEniState {
   readonly node: NodeFacts | { readonly problem: string };
   /** Physical network cards of the node's machine; absent: it has one, or it is not known to have several. */
   readonly networkCards?: NetworkCards;
+  /** Neither the pod's node nor, without a pod, the node of the record exists. */
+  readonly isNodeGone: boolean;
+  /** Where its interfaces are, once they were bound. Source: `.status.instanceID`; empty otherwise. */
+  readonly instanceId: string;
+  /** Reason of condition Ready; empty without one. */
+  readonly readyReason: string;
   readonly place: "held" | "waiting" | "none";
   /** How many wait before it for one of the places; only while waiting. */
   readonly placesAhead?: number;
-  /** When the pod's deletion had been observed. Source: condition PodPresent False with `.status.podLastSeen`. */
+  /** When the pod's deletion had been observed, on the clock that all replicas share. Source: condition PodPresent False with `.status.podLastSeen`. */
   readonly podGoneAtMs?: number;
   /** After a failure: not before then. Memory of this process. */
   readonly retryAtMs?: number;
@@ -49,6 +55,8 @@ export interface PodEniState {
   /** Why calls that give the pod its interfaces, and calls that take them back, would be held back now. */
   readonly suspensions: Suspensions;
   readonly nowMs: number;
+  /** Milliseconds since the epoch on the clock of `podGoneAtMs`, at the earliest. */
+  readonly sharedNowMs: number;
 }
 
 export interface Suspensions {
@@ -136,6 +144,7 @@ export interface Observation {
   readonly suspensions: Suspensions;
   readonly networkCards: (node: NodeFacts, numaNode: number | undefined) => NetworkCards | undefined;
   readonly nowMs: number;
+  readonly sharedNowMs: number;
 }
 
 /** Pure and total: what cannot be read of somebody else's object is absent. */
@@ -165,6 +174,9 @@ export function toState(seen: Observation): PodEniState {
     hasAnyPod: pod !== undefined && !isFinished(pod),
     node: nodeOf(seen),
     ...(networkCards !== undefined && { networkCards }),
+    isNodeGone: seen.node === undefined,
+    instanceId: podEni.status?.instanceID ?? "",
+    readyReason: findCondition(podEni.status?.conditions, ready)?.reason ?? "",
     place: seen.place,
     ...(placesAhead !== undefined && { placesAhead }),
     ...(podGoneAtMs !== undefined && { podGoneAtMs }),
@@ -173,6 +185,7 @@ export function toState(seen: Observation): PodEniState {
     needsIpv6: seen.needsIpv6,
     suspensions: seen.suspensions,
     nowMs: seen.nowMs,
+    sharedNowMs: seen.sharedNowMs,
   };
 }
 

@@ -4,9 +4,18 @@ import type { PodENI, PodENIStatus } from "../../crds/v1beta1/pod-eni.gen.ts";
 import { findCondition, setCondition, type NextCondition } from "../../domain/conditions/conditions.ts";
 import { toWireTime } from "../../domain/conditions/wire-time.ts";
 import type { Pod } from "../../domain/kubernetes/objects.ts";
-import type { Clock, Lister, Logger, ObjectClient, ObjectReference, Recorder } from "../../runtime/ports.ts";
+import type {
+  Clock,
+  Lister,
+  Logger,
+  ObjectClient,
+  ObjectReference,
+  Recorder,
+  SharedClock,
+} from "../../runtime/ports.ts";
 import type { Explanation, PodEniAction } from "./actions.ts";
 import {
+  boundCondition,
   driftReasons,
   podGoneCondition,
   podPresent,
@@ -31,11 +40,21 @@ export interface StatusWriterDeps {
   /** Observes every finished bind. */
   readonly onBound: (seconds: number) => void;
   readonly clock: Clock;
+  /** Of the times that another replica will compare with. */
+  readonly sharedClock: SharedClock;
   readonly log: Logger;
 }
 
 type StatusAction = PodEniAction & {
-  readonly type: "reportBind" | "reportUnbind" | "reportDeleting" | "recordPodGone" | "releaseExpired" | "reportDrift";
+  readonly type:
+    | "reportBind"
+    | "reportUnbind"
+    | "reportMoved"
+    | "reportNodeBack"
+    | "reportDeleting"
+    | "recordPodGone"
+    | "releaseExpired"
+    | "reportDrift";
 };
 
 /** Writes the status of PodENIs, conditions included, and tells the events that go with it. */
@@ -68,11 +87,20 @@ export class StatusWriter {
         return this.#reportBind(key, podEni, action.instanceId, action.trunkEniId, signal);
       case "reportUnbind":
         return this.#reportUnbind(podEni, signal);
+      case "reportMoved": {
+        const message = `the pod's node is now ${action.instanceId}; its interfaces move there`;
+        const conditions = this.#conditions(podEni, readyCondition("False", reasons.attaching, message));
+        return this.#patchStatus(podEni, { phase: "Binding", conditions }, signal);
+      }
+      case "reportNodeBack": {
+        const conditions = this.#conditions(podEni, boundCondition(action.instanceId));
+        return this.#patchStatus(podEni, { msg: "", conditions }, signal);
+      }
       case "reportDeleting":
         return this.#patchStatus(podEni, { phase: "Deleting" }, signal);
       case "recordPodGone": {
         const conditions = this.#conditions(podEni, podGoneCondition());
-        return this.#patchStatus(podEni, { podLastSeen: toWireTime(this.#deps.clock.now()), conditions }, signal);
+        return this.#patchStatus(podEni, { podLastSeen: this.#podLastSeen(), conditions }, signal);
       }
       case "releaseExpired":
         return this.#releaseExpired(podEni, signal);
@@ -92,7 +120,7 @@ export class StatusWriter {
     const allocations = podEni.spec?.allocations ?? [];
     const eniIds = allocations.map((allocation) => allocation.eni?.id ?? "");
     const nowMs = clock.now();
-    let conditions = this.#conditions(podEni, readyCondition("True", reasons.bound, `bound on ${instanceId}`));
+    let conditions = this.#conditions(podEni, boundCondition(instanceId));
     const isFixed = allocations.some((allocation) => allocation.allocationType?.type === "Fixed");
     if (findCondition(conditions, podPresent) !== undefined) {
       conditions = setCondition(conditions, podPresentCondition(), toWireTime(nowMs));
@@ -103,7 +131,7 @@ export class StatusWriter {
       trunkENIID: trunkEniId,
       eniInfos: toEniInfos(eniIds, (eniId) => networkInterfaces.lister.get(eniId)),
       ...((podEni.status?.msg ?? "") !== "" && { msg: "" }),
-      ...(isFixed && { podLastSeen: toWireTime(nowMs) }),
+      ...(isFixed && { podLastSeen: this.#podLastSeen() }),
       conditions,
     };
     await this.#patchStatus(podEni, status, signal);
@@ -166,6 +194,11 @@ export class StatusWriter {
       action: "SyncPodENI",
       note: drift,
     });
+  }
+
+  /** By nobody's clock before now. */
+  #podLastSeen(): string {
+    return toWireTime(this.#deps.sharedClock.bounds().latestMs);
   }
 
   #conditions(podEni: PodENI, next: NextCondition): NonNullable<PodENIStatus["conditions"]> {

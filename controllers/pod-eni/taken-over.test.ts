@@ -65,6 +65,7 @@ function taken({ status, trunk, record, enableTrunk = true, isExclusive = false 
     suspensions: {},
     networkCards: () => undefined,
     nowMs: 0,
+    sharedNowMs: 0,
   });
 }
 

@@ -9,12 +9,13 @@ const node: NodeFacts = { name: "node-1", instanceId: "i-1", zone: "zone-a", isE
 /** A running pod on node-1 that asks for interfaces of its own. */
 function aPod(given: Partial<PodFacts> = {}): PodFacts {
   const defaults = { uid: "uid-1", isFinished: false, isDeleting: false, usesEni: true, nodeName: "node-1", node };
-  return { ...defaults, ...given };
+  return { ...defaults, isUnschedulable: false, ...given };
 }
 
 /** The record of that pod, bound. */
 function aRecord(given: Partial<RecordFacts> = {}): RecordFacts {
-  return { phase: "Bind", isDeleting: false, isFixed: false, podUid: "uid-1", nodeName: "node-1", ...given };
+  const place = { zone: "zone-a", ipv4s: ["10.0.0.1"], nodeName: "node-1" };
+  return { phase: "Bind", isDeleting: false, isFixed: false, podUid: "uid-1", ...place, ...given };
 }
 
 interface Row {
@@ -34,6 +35,7 @@ const rebind: PodPlan = { action: { type: "rebind", podUid: "uid-1", nodeName: "
 
 const isFixed = true;
 const another = { podUid: "uid-of-former-pod" };
+const unschedulable = { usesEni: false, isUnschedulable: true, nodeName: "" };
 const inUse = ["", "Binding", "Bind"];
 
 /** No pod, or one that will not run again: the record is treated alike. */
@@ -149,6 +151,34 @@ const rowsWithPod: readonly Row[] = [
     phases: inUse,
     plan: nothing,
   },
+  {
+    name: "no node takes it, and a kept address holds it in a zone: said",
+    pod: unschedulable,
+    record: { isFixed, ...another },
+    phases: ["Detaching", "Unbind"],
+    plan: {
+      action: {
+        type: "explainUnscheduled",
+        message: expect.stringContaining("10.0.0.1 is kept in zone zone-a") as never,
+      },
+    },
+  },
+  { name: "no node takes it, no record: the scheduler says it", pod: unschedulable, plan: nothing },
+  { name: "no node takes it, elastic record", pod: unschedulable, record: {}, phases: inUse, plan: nothing },
+  {
+    name: "no node takes it, fixed record without an address",
+    pod: unschedulable,
+    record: { isFixed, ipv4s: [] },
+    phases: ["Unbind"],
+    plan: nothing,
+  },
+  {
+    name: "no node takes it, fixed record that is being deleted",
+    pod: unschedulable,
+    record: { isFixed, isDeleting: true },
+    phases: ["Unbind"],
+    plan: nothing,
+  },
   { name: "asks for no interface, no record", pod: { usesEni: false }, plan: nothing },
   {
     name: "asks for no interface any more: what it has stays",
@@ -178,6 +208,7 @@ const anyPod: fc.Arbitrary<PodFacts> = fc.record({
   isDeleting: fc.boolean(),
   usesEni: fc.boolean(),
   nodeName: fc.constantFrom("", "node-1"),
+  isUnschedulable: fc.boolean(),
   node: fc.constantFrom<PodFacts["node"]>(node, { problem: "node node-1 does not exist" }),
 });
 const anyRecord: fc.Arbitrary<RecordFacts> = fc.record({
@@ -185,6 +216,8 @@ const anyRecord: fc.Arbitrary<RecordFacts> = fc.record({
   isDeleting: fc.boolean(),
   isFixed: fc.boolean(),
   podUid: anyUid,
+  zone: fc.constantFrom("", "zone-a"),
+  ipv4s: fc.constantFrom([], ["10.0.0.1"]),
   nodeName: fc.constantFrom("", "node-1", "node-2"),
 });
 const anyState: fc.Arbitrary<PodState> = fc.record({ pod: anyPod, record: anyRecord }, { requiredKeys: [] });

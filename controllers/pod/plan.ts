@@ -10,7 +10,9 @@ export type PodAction =
   | { readonly type: "release" }
   /** Hands a kept record to the next pod of its name. */
   | { readonly type: "rebind"; readonly podUid: string; readonly nodeName: string }
-  | { readonly type: "complain"; readonly message: string };
+  | { readonly type: "complain"; readonly message: string }
+  /** Tells the pod's owner what else than room in the cluster keeps it from being scheduled. */
+  | { readonly type: "explainUnscheduled"; readonly message: string };
 
 export interface PodPlan {
   readonly action?: PodAction;
@@ -31,12 +33,13 @@ const nodeRetryMs = 5_000;
  * | running, its own UID | Unbind | rebind |
  * | running, another UID | new, Binding or Bind | as if the pod were gone |
  * | running | Detaching, Deleting, being deleted | wait; the record's own change wakes |
+ * | not schedulable | fixed, with an address | say that the address holds the pod in its zone |
  */
 // eslint-disable-next-line complexity -- the table above, one line per row
 export function planPod({ pod, record }: PodState): PodPlan {
   if (pod === undefined || pod.isFinished) return record === undefined ? {} : letGo(record);
   if (pod.isDeleting) return {};
-  if (!pod.usesEni) return {};
+  if (!pod.usesEni) return pod.isUnschedulable ? explainZone(record) : {};
   if (record === undefined) return create(pod);
   if (record.isDeleting || record.phase === "Deleting" || record.phase === "Detaching") return {};
   if (record.phase === "Unbind") return rebind(pod, record);
@@ -47,6 +50,16 @@ function letGo(record: RecordFacts): PodPlan {
   if (record.isDeleting || record.phase === "Deleting") return {};
   if (!record.isFixed) return { action: { type: "release" } };
   return record.phase === "Detaching" || record.phase === "Unbind" ? {} : { action: { type: "detach" } };
+}
+
+/** The scheduler's own event says only that no node matches. */
+function explainZone(record: RecordFacts | undefined): PodPlan {
+  if (record === undefined || !record.isFixed || record.ipv4s.length === 0) return {};
+  if (record.isDeleting || record.phase === "Deleting") return {};
+  const message =
+    `the fixed address ${record.ipv4s.join(", ")} is kept in zone ${record.zone}, where no node takes this pod: ` +
+    "make room or add a node there; to start elsewhere with another address, delete the PodENI of this name and then the pod";
+  return { action: { type: "explainUnscheduled", message } };
 }
 
 function create(pod: PodFacts): PodPlan {

@@ -7,7 +7,7 @@ import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { AlreadyExistsError, ConflictError, OperatorError } from "../../runtime/errors.ts";
-import type { Clock, Lister, Logger, ObjectClient, Random, Recorder } from "../../runtime/ports.ts";
+import type { Lister, Logger, ObjectClient, Random, Recorder, SharedClock } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
 import { toAllocations } from "./allocations.ts";
 import { podGoneCondition } from "./conditions.ts";
@@ -37,7 +37,8 @@ export interface PodDeps {
   readonly isCrdMode: boolean;
   readonly needsIpv6: boolean;
   readonly random: Random;
-  readonly clock: Clock;
+  /** Of the times that another replica will compare with. */
+  readonly sharedClock: SharedClock;
   readonly log: Logger;
 }
 
@@ -70,6 +71,7 @@ export class PodReconciler implements Reconciler {
         if (pod !== undefined) await this.#createRecord(pod, action.node, signal);
         return;
       case "complain":
+      case "explainUnscheduled":
         if (pod !== undefined) this.#complain(pod, "PodCreateFailed", "CreatePod", action.message);
         return;
       case "detach":
@@ -176,9 +178,12 @@ export class PodReconciler implements Reconciler {
     return { ...entry, freeIpv4Count: this.#deps.vSwitches.freeIpv4Count(entry.vSwitchId) ?? entry.freeIpv4Count };
   }
 
-  /** One write: the phase and, durably, when the deletion was seen, which is when the clock of a fixed address starts. */
+  /**
+   * One write: the phase and, durably, when the deletion was seen, which is when the time of a fixed address starts. Not
+   * before it was seen, by anybody's clock.
+   */
   async #detach(podEni: PodENI, signal: AbortSignal): Promise<void> {
-    const now = toWireTime(this.#deps.clock.now());
+    const now = toWireTime(this.#deps.sharedClock.bounds().latestMs);
     const conditions = setCondition(podEni.status?.conditions, podGoneCondition(), now);
     await this.#patchStatus(podEni, { phase: "Detaching", podLastSeen: now, conditions }, signal);
   }

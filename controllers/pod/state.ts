@@ -21,6 +21,8 @@ export interface PodFacts {
   /** It is scheduled, not ignored, and asks for interfaces of its own (or its node makes it). */
   readonly usesEni: boolean;
   readonly nodeName: string;
+  /** The scheduler found no node for it. */
+  readonly isUnschedulable: boolean;
   readonly node: NodeFacts | { readonly problem: string };
 }
 
@@ -28,6 +30,9 @@ export interface RecordFacts {
   readonly phase: string;
   readonly isDeleting: boolean;
   readonly isFixed: boolean;
+  /** Where its addresses are. Source: `.spec.zone`. */
+  readonly zone: string;
+  readonly ipv4s: readonly string[];
   /** UID of the pod that the record was last made for. Source: annotation `pod-uid`. */
   readonly podUid: string;
   /** Label `node`. */
@@ -55,18 +60,26 @@ function toPodFacts(pod: Pod, node: CoreNode | undefined, isCrdMode: boolean): P
     isDeleting: pod.metadata.deletionTimestamp !== undefined,
     usesEni: podUsesEni(pod, node ?? nodeUnknown, isCrdMode),
     nodeName,
+    isUnschedulable: isUnschedulable(pod),
     node: node === undefined ? { problem: `node ${nodeName} does not exist` } : toNodeFacts(node),
   };
 }
 
+function isUnschedulable({ status }: Pod): boolean {
+  return status?.conditions?.some(({ reason }) => reason === "Unschedulable") === true;
+}
+
 const nodeUnknown: CoreNode = { metadata: { name: "" } };
 
-function toRecordFacts(podEni: PodENI): RecordFacts {
+function toRecordFacts({ metadata, spec = {}, status }: PodENI): RecordFacts {
+  const { zone = "", allocations = [] } = spec;
   return {
-    phase: podEni.status?.phase ?? "",
-    isDeleting: podEni.metadata.deletionTimestamp !== undefined,
-    isFixed: isFixed((podEni.spec?.allocations ?? []).map((allocation) => allocation.allocationType ?? {})),
-    podUid: podEni.metadata.annotations?.[annotations.podUid] ?? "",
-    nodeName: podEni.metadata.labels?.[labels.node] ?? "",
+    phase: status?.phase ?? "",
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    isFixed: isFixed(allocations.map((allocation) => allocation.allocationType ?? {})),
+    zone,
+    ipv4s: allocations.map(({ ipv4 }) => ipv4 ?? "").filter((ipv4) => ipv4 !== ""),
+    podUid: metadata.annotations?.[annotations.podUid] ?? "",
+    nodeName: metadata.labels?.[labels.node] ?? "",
   };
 }

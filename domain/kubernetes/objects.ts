@@ -27,7 +27,11 @@ export interface Pod {
     /** Resolved from the priority class by the API server; higher goes first. */
     readonly priority?: number;
   };
-  readonly status?: { readonly phase?: string };
+  readonly status?: {
+    readonly phase?: string;
+    /** Only `PodScheduled` with reason `Unschedulable` is kept. */
+    readonly conditions?: readonly { readonly type: string; readonly reason?: string }[];
+  };
 }
 
 /** The core `v1/Node`, not the CR of the same kind. */

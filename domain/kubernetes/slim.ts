@@ -33,7 +33,15 @@ export function slimPod(pod: Pod): Pod {
       ...(hostNetwork !== undefined && { hostNetwork }),
       ...(priority !== undefined && { priority }),
     },
-    ...(pod.status?.phase !== undefined && { status: { phase: pod.status.phase } }),
+    ...(pod.status !== undefined && { status: slimStatus(pod.status) }),
+  };
+}
+
+function slimStatus({ phase, conditions = [] }: NonNullable<Pod["status"]>): NonNullable<Pod["status"]> {
+  const refusals = conditions.filter(({ type, reason }) => type === "PodScheduled" && reason === "Unschedulable");
+  return {
+    ...(phase !== undefined && { phase }),
+    ...(refusals.length > 0 && { conditions: refusals.map(({ type }) => ({ type, reason: "Unschedulable" })) }),
   };
 }
 

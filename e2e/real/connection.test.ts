@@ -3,6 +3,7 @@ import { systemClock } from "../../runtime/clock.ts";
 import type { ProxyFaults, RecordedCall } from "../../test/fixtures/recording-proxy.ts";
 import { concurrentScenarios } from "../scenarios.ts";
 import { aPod } from "../manifests.ts";
+import { withClockAhead } from "../skewed-clock.ts";
 import { eventually } from "../world.ts";
 import { describeReal, madeCount, faultsOf, startReplicas, type Replicas } from "./replicas.ts";
 
@@ -111,7 +112,7 @@ describeReal("a bad connection to the API server", () => {
     const { sandbox } = world;
     const leader = await replicas.leader();
     const ahead = 1 - leader;
-    environments[ahead] = { NODE_OPTIONS: `--import=${clockAhead(skewMs)}` };
+    environments[ahead] = withClockAhead(skewMs);
     const first = sandbox.replicas[ahead]!.process;
     first.kill("SIGTERM");
     await eventually("it runs again", () => sandbox.replicas[ahead]!.process !== first);
@@ -165,16 +166,6 @@ describeReal("a bad connection to the API server", () => {
 const skewMs = 300_000;
 /** A replica looks at the certificate every 54 to 66 s. */
 const checkMs = 90_000;
-
-/** A module that sets the wall clock of a Node process forward, and leaves its monotonic one alone. */
-function clockAhead(ms: number): string {
-  const source = `const Real = Date;
-globalThis.Date = class extends Real {
-  constructor(...given) { if (given.length > 0) super(...given); else super(Real.now() + ${ms}); }
-  static now() { return Real.now() + ${ms}; }
-};`;
-  return `data:text/javascript,${encodeURIComponent(source)}`;
-}
 
 async function expectRecoveryFromSilence({ world, proxies, create }: Replicas, namespace: string): Promise<void> {
   const { kube } = world;

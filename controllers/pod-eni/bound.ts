@@ -1,0 +1,25 @@
+import type { Explanation, PodEniPlan } from "./actions.ts";
+import { reasons } from "./conditions.ts";
+import type { PodEniState } from "./state.ts";
+
+/** What a bound pod's interfaces need: nothing, unless the machine under the pod is gone or is another one. Pure and total. */
+export function planBound(state: PodEniState): PodEniPlan {
+  if (state.pod === undefined) return { actions: [] };
+  if (state.isNodeGone) return { actions: [], explanation: nodeGone(state) };
+  if ("problem" in state.node) return { actions: [] };
+  const { instanceId } = state.node;
+  if (state.instanceId !== "" && state.instanceId !== instanceId) {
+    return { actions: [{ type: "reportMoved", instanceId }] };
+  }
+  return { actions: state.readyReason === reasons.nodeGone ? [{ type: "reportNodeBack", instanceId }] : [] };
+}
+
+/** Kubernetes' pod garbage collector deletes such pods after 40 to 60 s; most are gone before anybody wonders. */
+const collectorMs = 60_000;
+
+function nodeGone({ node, instanceId }: PodEniState): Explanation {
+  const problem = "problem" in node ? node.problem : "";
+  const remedy = `delete the pod, with --force if it stays, and its interfaces on ${instanceId} are taken back`;
+  const message = `${problem}, but the pod's object does; ${remedy}`;
+  return { reason: reasons.nodeGone, message, isFailure: false, tellAfterMs: collectorMs };
+}
