@@ -14,6 +14,8 @@ export type PodAction =
 
 export interface PodPlan {
   readonly action?: PodAction;
+  /** The pod is behind our gate, and nothing else has to be done first. */
+  readonly isGated?: true;
   readonly requeueAfterMs?: number;
 }
 
@@ -31,16 +33,25 @@ const nodeRetryMs = 5_000;
  * | running, its own UID | Unbind | rebind |
  * | running, another UID | new, Binding or Bind | as if the pod were gone |
  * | running | Detaching, Deleting, being deleted | wait; the record's own change wakes |
+ * | not scheduled, or not ours | of another UID | as if the pod were gone |
+ * | gated | that is let go already, or none | see gate.ts |
  */
 // eslint-disable-next-line complexity -- the table above, one line per row
 export function planPod({ pod, record }: PodState): PodPlan {
   if (pod === undefined || pod.isFinished) return record === undefined ? {} : letGo(record);
   if (pod.isDeleting) return {};
-  if (!pod.usesEni) return {};
+  if (!pod.usesEni) return planBystander(pod, record);
   if (record === undefined) return create(pod);
   if (record.isDeleting || record.phase === "Deleting" || record.phase === "Detaching") return {};
   if (record.phase === "Unbind") return rebind(pod, record);
   return record.podUid === pod.uid ? {} : letGo(record);
+}
+
+/** A pod that uses no interface now; what its predecessor had must not wait until it does. */
+function planBystander(pod: PodFacts, record: RecordFacts | undefined): PodPlan {
+  const isPredecessors = record !== undefined && record.podUid !== "" && record.podUid !== pod.uid;
+  const plan = isPredecessors ? letGo(record) : {};
+  return plan.action === undefined && pod.isGated ? { isGated: true } : plan;
 }
 
 function letGo(record: RecordFacts): PodPlan {

@@ -191,6 +191,7 @@ suite(`the admission policies${missing === undefined ? "" : ` (${missing})`}`, (
           const pod = { ...manifest, metadata: { ...manifest.metadata, ...(one.owner && ownedBy(one.owner)) } };
           const decision = decidePod({
             pod: pod as unknown as PodManifest,
+            podKey: "",
             planes,
             namespaceLabels: { ...namespaceLabels, [caseLabel]: namespace, "kubernetes.io/metadata.name": namespace },
             podEni: undefined,
