@@ -8,7 +8,15 @@ const node: NodeFacts = { name: "node-1", instanceId: "i-1", zone: "zone-a", isE
 
 /** A running pod on node-1 that asks for interfaces of its own. */
 function aPod(given: Partial<PodFacts> = {}): PodFacts {
-  const defaults = { uid: "uid-1", isFinished: false, isDeleting: false, isGated: false, usesEni: true, nodeName: "node-1", node };
+  const defaults = {
+    uid: "uid-1",
+    isFinished: false,
+    isDeleting: false,
+    isGated: false,
+    usesEni: true,
+    nodeName: "node-1",
+    node,
+  };
   return { ...defaults, ...given };
 }
 
