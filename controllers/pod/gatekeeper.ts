@@ -43,19 +43,19 @@ export class Gatekeeper {
 
   /** Looks at one gated pod. @throws OperatorError */
   async tend(pod: Pod, podEni: PodENI | undefined, signal: AbortSignal): Promise<Result> {
-    const plan = await this.#plan(pod, podEni, signal);
-    if (plan.type === "wait") {
-      this.#say(pod, plan.reason, plan.message);
-      return { requeueAfterMs: repeatMs };
-    }
     try {
+      const plan = await this.#plan(pod, podEni, signal);
+      if (plan.type === "wait") {
+        this.#say(pod, plan.reason, plan.message);
+        return { requeueAfterMs: repeatMs };
+      }
       await this.#open(pod, plan, signal);
+      return {};
     } catch (error) {
       const isUnsaid = error instanceof OperatorError && !(error instanceof ConflictError);
       if (isUnsaid && !(error instanceof NotFoundError)) this.#say(pod, "SchedulingGateNotRemoved", error.message);
       throw error;
     }
-    return {};
   }
 
   async #plan(
