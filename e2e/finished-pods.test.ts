@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Pod } from "../sandbox/cluster/kinds.ts";
 import { landscape } from "../sandbox/landscape.ts";
 import { pathOf } from "./kube.ts";
@@ -69,38 +69,6 @@ describe("a pod that will not run again", () => {
     });
   }
 
-  for (const { plane, keepsAddress } of [
-    { plane: "elastic", keepsAddress: false },
-    { plane: "kept", keepsAddress: true },
-  ]) {
-    scenario(
-      `and hangs on a dead machine does not block its successor once it is deleted by force: ${plane}`,
-      async () => {
-        const { kube, sandbox } = world;
-        const name = `stuck-${plane}`;
-        const manifest = aPod({ namespace, name, plane, spec: { ...inZone(zone), terminationGracePeriodSeconds: 30 } });
-        await kube.apply(manifest);
-        const { pod } = await kube.untilRunning(namespace, name);
-        const nodeName = pod.spec.nodeName!;
-        sandbox.cluster.stopKubelet(nodeName);
-        await kube.patch(pathOf.node(nodeName), { spec: { unschedulable: true } });
-        await kube.deletePod(namespace, name);
-        const stuck = await kube.pod(namespace, name);
-        expect(stuck?.metadata.deletionTimestamp).toBeDefined();
-        // It may still run there, so it keeps what it has.
-        expect((await kube.podEni(namespace, name))?.status?.phase).toBe("Bind");
-        expect(eniOf(addressOf(pod))?.status).toBe("InUse");
-
-        await kube.request("DELETE", pathOf.pod(namespace, name), { gracePeriodSeconds: 0 });
-        await kube.apply(manifest);
-        const successor = await kube.untilRunning(namespace, name, { notUid: pod.metadata.uid!, limitMs: 60_000 });
-        expect(successor.pod.spec.nodeName).not.toBe(nodeName);
-        expect(addressOf(successor.pod) === addressOf(pod)).toBe(keepsAddress);
-        if (!keepsAddress) await eventually("the former interface is gone", () => eniOf(addressOf(pod)) === undefined);
-      },
-    );
-  }
-
   scenario("and is replaced by one that does not get to run leaves nothing to wait for", async () => {
     const { kube } = world;
     const nowhere = { schedulingGates: [{ name: "example.com/never" }] };
@@ -113,4 +81,36 @@ describe("a pod that will not run again", () => {
     });
     expect((await kube.pod(namespace, "replaced"))?.spec.nodeName).toBeUndefined();
   });
+
+  // A dead machine is everybody's, so these run alone, after the others.
+  it.each([
+    { plane: "elastic", keepsAddress: false },
+    { plane: "kept", keepsAddress: true },
+  ])(
+    "and hangs on a dead machine does not block its successor once it is deleted by force: $plane",
+    async ({ plane, keepsAddress }) => {
+      const { kube, sandbox } = world;
+      const name = `stuck-${plane}`;
+      const manifest = aPod({ namespace, name, plane, spec: { ...inZone(zone), terminationGracePeriodSeconds: 30 } });
+      await kube.apply(manifest);
+      const { pod } = await kube.untilRunning(namespace, name);
+      const nodeName = pod.spec.nodeName!;
+      sandbox.cluster.stopKubelet(nodeName);
+      await kube.patch(pathOf.node(nodeName), { spec: { unschedulable: true } });
+      await kube.deletePod(namespace, name);
+      const stuck = await kube.pod(namespace, name);
+      expect(stuck?.metadata.deletionTimestamp).toBeDefined();
+      // It may still run there, so it keeps what it has.
+      expect((await kube.podEni(namespace, name))?.status?.phase).toBe("Bind");
+      expect(eniOf(addressOf(pod))?.status).toBe("InUse");
+
+      await kube.request("DELETE", pathOf.pod(namespace, name), { gracePeriodSeconds: 0 });
+      await kube.apply(manifest);
+      const successor = await kube.untilRunning(namespace, name, { notUid: pod.metadata.uid!, limitMs: 60_000 });
+      expect(successor.pod.spec.nodeName).not.toBe(nodeName);
+      expect(addressOf(successor.pod) === addressOf(pod)).toBe(keepsAddress);
+      if (!keepsAddress) await eventually("the former interface is gone", () => eniOf(addressOf(pod)) === undefined);
+    },
+    120_000,
+  );
 });
