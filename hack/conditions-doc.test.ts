@@ -4,6 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { errorRows, unknownRow } from "../cloud/error-codes.ts";
 import { reasons as networkInterface } from "../controllers/network-interface/conditions.ts";
 import { podGoneCondition, podPresentCondition, reasons as podEni } from "../controllers/pod-eni/conditions.ts";
+import { gateReasons } from "../controllers/pod/conditions.ts";
 import { reasons as podNetworking } from "../controllers/pod-networking/conditions.ts";
 
 const text = readFileSync(new URL("../docs/conditions.md", import.meta.url), "utf8");
@@ -24,6 +25,7 @@ describe("docs/conditions.md", () => {
       kind: "PodENI",
       reasons: [...Object.values(podEni), ...ofCreation, podGoneCondition().reason, podPresentCondition().reason],
     },
+    { kind: "Pod", reasons: Object.values(gateReasons) },
     { kind: "NetworkInterface", reasons: Object.values(networkInterface) },
     { kind: "Refused calls", reasons: [...new Set([...errorRows, unknownRow].map(({ reason }) => reason))] },
   ])("has one row for each reason of $kind", ({ kind, reasons }) => {

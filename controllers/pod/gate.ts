@@ -11,7 +11,7 @@ import type { PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import { decideRequestedNetworks } from "../../domain/pod-network/requested-networks.ts";
 import { findZoneConflict, zonesOfPod } from "../../domain/pod-network/zone-affinity.ts";
 import type { PodEniRecord, PodZones } from "../../domain/pod-network/zone-affinity.ts";
-import type { GateReason } from "./conditions.ts";
+import { gateReasons, type GateReason } from "./conditions.ts";
 
 type StringMap = Readonly<Record<string, string>>;
 
@@ -70,7 +70,7 @@ export function planGate(state: GateState): GatePlan {
   const networks = source.networks.map((network) => completeNetwork(network, state.eniConfig));
   const zones = zonesOfPod({ ...state, networks, vSwitchZones: source.vSwitchZones });
   const conflict = findZoneConflict(zones, state.key);
-  if (conflict !== undefined) return { type: "wait", reason: "FixedAddressInOtherZone", message: conflict };
+  if (conflict !== undefined) return { type: "wait", reason: gateReasons.fixedAddressInOtherZone, message: conflict };
   return { type: "open", planeName: source.planeName, networks, zones };
 }
 
@@ -99,5 +99,5 @@ function describeMissing(planeName: string): string {
 }
 
 function waitFor(message: string): Wait {
-  return { type: "wait", reason: "WaitingForPodNetworking", message };
+  return { type: "wait", reason: gateReasons.waitingForPodNetworking, message };
 }

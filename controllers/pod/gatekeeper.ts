@@ -9,7 +9,7 @@ import { constrainZones, type Affinity } from "../../domain/pod-network/zone-aff
 import { ConflictError, NotFoundError, OperatorError, TerminalError } from "../../runtime/errors.ts";
 import type { Lister, Logger, ObjectClient, Recorder } from "../../runtime/ports.ts";
 import { keyOf, type Result } from "../../runtime/reconcile.ts";
-import type { GateReason } from "./conditions.ts";
+import { gateReasons, type GateReason } from "./conditions.ts";
 import { planGate, type GatePlan } from "./gate.ts";
 
 /** What it needs of the world; cmd/controllers.ts supplies it. */
@@ -53,7 +53,8 @@ export class Gatekeeper {
       return {};
     } catch (error) {
       const isUnsaid = error instanceof OperatorError && !(error instanceof ConflictError);
-      if (isUnsaid && !(error instanceof NotFoundError)) this.#say(pod, "SchedulingGateNotRemoved", error.message);
+      if (isUnsaid && !(error instanceof NotFoundError))
+        this.#say(pod, gateReasons.schedulingGateNotRemoved, error.message);
       throw error;
     }
   }
