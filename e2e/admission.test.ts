@@ -65,8 +65,8 @@ describe("admission, asked by the API server", () => {
     };
     // The plane of both selectors is the older one of two that match.
     const [both, ...others] = ["byBoth", ...Object.keys(planes).filter((name) => name !== "byBoth")];
-    await kube.apply(aPlane(nameOf(both!), planes[both!]));
-    const created = (await kube.plane(nameOf(both!)))!.metadata.creationTimestamp ?? "";
+    await kube.apply(aPlane(nameOf(both), planes[both]));
+    const created = (await kube.plane(nameOf(both)))!.metadata.creationTimestamp ?? "";
     await eventually("the next second", () => Date.now() >= Date.parse(created) + 1_000);
     for (const name of others) await kube.apply(aPlane(nameOf(name), planes[name]));
     await Promise.all(Object.keys(planes).map((name) => kube.untilPlaneSays(nameOf(name), "VSwitchesFound")));

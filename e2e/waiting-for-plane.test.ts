@@ -72,7 +72,7 @@ describe("a pod whose PodNetworking is not Ready", () => {
     expect(networkOf(gated)?.vSwitchOptions).toEqual(["vsw-late"]);
     expect(termsOf(gated)).toEqual([{ matchExpressions: [never] }, { matchExpressions: [os] }]);
     expect(await kube.podEni(namespace, "late")).toBeUndefined();
-    expect(logs.some(({ message, name }) => /scheduling gate/.test(String(message)) && name === "late")).toBe(true);
+    expect(logs.some(({ message, name }) => String(message).includes("scheduling gate") && name === "late")).toBe(true);
 
     addVSwitch("vsw-late-i", "10.30.0.0/24", zoneI);
     await kube.patch(pathOf.plane("late"), { spec: { vSwitchOptions: ["vsw-late-i"] } });

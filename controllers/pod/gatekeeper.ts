@@ -10,7 +10,7 @@ import { ConflictError, NotFoundError, OperatorError, TerminalError } from "../.
 import type { Lister, Logger, ObjectClient, Recorder } from "../../runtime/ports.ts";
 import { keyOf, type Result } from "../../runtime/reconcile.ts";
 import { gateReasons, type GateReason } from "./conditions.ts";
-import { planGate, type GatePlan } from "./gate.ts";
+import { planGate, type GatePlan, type GateState } from "./gate.ts";
 
 /** What it needs of the world; cmd/controllers.ts supplies it. */
 export interface GatekeeperDeps {
@@ -64,11 +64,21 @@ export class Gatekeeper {
     record: PodENI | undefined,
     signal: AbortSignal,
   ): Promise<Exclude<GatePlan, { type: "needsEniConfig" }>> {
-    const { namespace = "", name, labels = {}, ownerReferences } = pod.metadata;
-    const state = {
+    const state = this.#observe(pod, record);
+    const plan = planGate(state);
+    if (plan.type !== "needsEniConfig") return plan;
+    const eniConfig = await this.#deps.eniConfig.get(signal);
+    const completed = eniConfig === undefined ? plan : planGate({ ...state, eniConfig });
+    if (completed.type !== "needsEniConfig") return completed;
+    throw new TerminalError("InvalidSpec", "ConfigMap kube-system/eni-config does not exist");
+  }
+
+  #observe(pod: Pod, record: PodENI | undefined): GateState {
+    const { namespace = "", name, labels = {}, annotations: notes = {}, ownerReferences } = pod.metadata;
+    return {
       key: keyOf({ namespace, name }),
-      planeName: pod.metadata.annotations?.[annotations.podNetworking] ?? "",
-      request: pod.metadata.annotations?.[annotations.podNetworksRequest],
+      planeName: notes[annotations.podNetworking] ?? "",
+      request: notes[annotations.podNetworksRequest],
       labels,
       namespaceLabels: this.#deps.namespaces.get(namespace)?.metadata.labels ?? {},
       ownerReferences,
@@ -77,12 +87,6 @@ export class Gatekeeper {
       record,
       eniConfig: undefined,
     };
-    const plan = planGate(state);
-    if (plan.type !== "needsEniConfig") return plan;
-    const eniConfig = await this.#deps.eniConfig.get(signal);
-    const completed = eniConfig === undefined ? plan : planGate({ ...state, eniConfig });
-    if (completed.type !== "needsEniConfig") return completed;
-    throw new TerminalError("InvalidSpec", "ConfigMap kube-system/eni-config does not exist");
   }
 
   /** One write: networks, zones, and the gate off. It goes through only if nobody else changed the pod meanwhile. */

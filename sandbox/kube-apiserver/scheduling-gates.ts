@@ -56,7 +56,13 @@ function validateNodeSelector(spec: unknown, oldSpec: unknown): FieldCause[] {
   );
   return isKept
     ? []
-    : [invalidValue("spec.nodeSelector", after, "only additions to spec.nodeSelector are allowed (no mutations or deletions)")];
+    : [
+        invalidValue(
+          "spec.nodeSelector",
+          after,
+          "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
+        ),
+      ];
 }
 
 const termsPath = ["affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"];

@@ -136,7 +136,9 @@ describeApi("scheduling gates", (api) => {
       expect((await client.merge(`${pods}/a`, { spec: { nodeSelector: { zone: "a" } } })).status).toBe(200);
       const answer = await client.merge(`${pods}/a`, { spec: { nodeSelector: { disk: null } } });
       expect(answer.status).toBe(422);
-      expect(answer.body.message).toContain("only additions to spec.nodeSelector are allowed (no mutations or deletions)");
+      expect(answer.body.message).toContain(
+        "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
+      );
     });
   });
 });

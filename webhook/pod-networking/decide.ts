@@ -45,7 +45,7 @@ export function findPlaneFault(plane: Plane, isResourceInjected: boolean, old?: 
   if (isEmpty(vSwitchOptions)) return "vSwitchOptions is not set";
   if (isEmpty(securityGroupIDs)) return "security group is not set";
   if (securityGroupIDs.length > maxSecurityGroups) return "security group can not more than 10";
-  return findRetentionFault(allocationType, old?.spec?.allocationType) ?? findPlaneSelectorProblem(plane);
+  return findRetentionFault(allocationType, old) ?? findPlaneSelectorProblem(plane);
 }
 
 /** So many users are named; kubectl cuts no line. */
@@ -88,17 +88,27 @@ type Retention = NonNullable<Plane["spec"]>["allocationType"];
 /** The published documentation promises it; a pod that is moved to another node must find its address again. */
 const leastReleaseAfter = { ms: 5 * 60_000, text: "5m" };
 
-function findRetentionFault(allocationType: Retention, old: Retention): string | undefined {
-  const { releaseStrategy = "", releaseAfter = "" } = allocationType ?? {};
-  if (releaseStrategy === "Never") {
-    return releaseAfter === "" ? undefined : "releaseAfter must be empty when releaseStrategy is never";
+function findRetentionFault(retention: Retention, old: Plane | undefined): string | undefined {
+  const { strategy, after } = retentionOf(retention);
+  if (strategy === "Never") {
+    return after === "" ? undefined : "releaseAfter must be empty when releaseStrategy is never";
   }
-  if (releaseStrategy === "" && releaseAfter === "") return undefined;
-  const ms = parseGoDuration(releaseAfter) ?? -1;
-  if (ms < 0) return `invalid releaseAfter ${releaseAfter}`;
-  const isKept = old?.releaseStrategy === "TTL" && old.releaseAfter === releaseAfter;
-  if (releaseStrategy !== "TTL" || isKept || ms >= leastReleaseAfter.ms) return undefined;
-  return `releaseAfter ${releaseAfter} is too short: at least ${leastReleaseAfter.text}`;
+  if (strategy === "" && after === "") return undefined;
+  const ms = parseGoDuration(after) ?? -1;
+  if (ms < 0) return `invalid releaseAfter ${after}`;
+  if (strategy !== "TTL" || ms >= leastReleaseAfter.ms || hasRetention(old, after)) return undefined;
+  return `releaseAfter ${after} is too short: at least ${leastReleaseAfter.text}`;
+}
+
+/** True when the plane has that time already. */
+function hasRetention(plane: Plane | undefined, releaseAfter: string): boolean {
+  const { strategy, after } = retentionOf(plane?.spec?.allocationType);
+  return strategy === "TTL" && after === releaseAfter;
+}
+
+function retentionOf(retention: Retention): { readonly strategy: string; readonly after: string } {
+  const { releaseStrategy: strategy = "", releaseAfter: after = "" } = retention ?? {};
+  return { strategy, after };
 }
 
 function isEmpty(list: readonly string[] | null | undefined): list is null | undefined | readonly [] {
