@@ -9,7 +9,7 @@ import { ObjectStore } from "../runtime/object-store.ts";
 import type { KubeObject, Logger } from "../runtime/ports.ts";
 import type { AdmissionHandler, AdmissionRequest } from "../webhook/admission.ts";
 import { generateCertificate } from "../webhook/certificate.ts";
-import type { PodEniRecord } from "../webhook/pod/decide.ts";
+import type { PodEniRecord } from "../domain/pod-network/zone-affinity.ts";
 import { planeIndex, planesOf } from "../webhook/pod-networking/use.ts";
 import { createRoutes } from "../webhook/routes.ts";
 import { WebhookServer } from "../webhook/server.ts";

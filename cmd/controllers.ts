@@ -7,6 +7,8 @@ import * as podEniController from "../controllers/pod-eni/index.ts";
 import * as podNetworkingController from "../controllers/pod-networking/index.ts";
 import * as podController from "../controllers/pod/index.ts";
 import type { CallPriority, Eni } from "../domain/eni/eni.ts";
+import { isReady } from "../domain/pod-network/plane.ts";
+import { everyGate, gateIndex } from "../domain/pod-network/scheduling-gate.ts";
 import { isFixed } from "../domain/retention/retention.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import { Controller } from "../runtime/controller.ts";
@@ -76,6 +78,15 @@ export function createControllers(world: World, parts: ControllerParts): Control
     podEnis,
     vSwitches: cloud.vSwitches,
     fallbackNetworks: createFallbackNetworks({ planes: podNetworkings.lister, eniConfig: parts.eniConfig }),
+    gatekeeper: new podController.Gatekeeper({
+      pods: pods.client,
+      planes: podNetworkings.lister,
+      namespaces: caches.namespaces.lister,
+      eniConfig: parts.eniConfig,
+      customStatefulWorkloadKinds: config.customStatefulWorkloadKinds,
+      recorder: recorder.forController(podController.name),
+      log,
+    }),
     recorder: recorder.forController(podController.name),
     enableTrunk: config.enableTrunk,
     isCrdMode: config.ipamType === "crd",
@@ -145,6 +156,11 @@ export function createControllers(world: World, parts: ControllerParts): Control
   // What wakes whom.
   const wakePodEni = (key: string): void => controllers.podEni.enqueue(key);
   planes.connect(controllers.podNetworking);
+  onEvery(podNetworkings.informer, (plane) => {
+    // A Ready plane may serve pods that wait for another one.
+    const waiting = pods.lister.byIndex(gateIndex, isReady(plane) ? everyGate : plane.metadata.name);
+    for (const pod of waiting) controllers.pod.enqueue(keyOfObject(pod));
+  });
   onEvery(pods.informer, (pod) => {
     controllers.pod.enqueue(keyOfObject(pod));
     for (const eniId of detachingInterfaces(podEnis.lister.get(keyOfObject(pod)))) {

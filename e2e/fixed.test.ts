@@ -3,7 +3,7 @@ import { systemClock } from "../runtime/clock.ts";
 import type { EniReport } from "../sandbox/alibaba-cloud/index.ts";
 import type { Pod } from "../sandbox/cluster/kinds.ts";
 import { pathOf } from "./kube.ts";
-import { aNamespace, aPlane, aStatefulSet, inZone } from "./manifests.ts";
+import { aFixedNetwork, aNamespace, aPlane, aStatefulSet, inZone } from "./manifests.ts";
 import { concurrentScenarios } from "./scenarios.ts";
 import { eventually, quickLease, startWorld, type World } from "./world.ts";
 
@@ -15,6 +15,7 @@ const ttlMs = 5_000;
  * its looks: 40 to 80 s after the node went. Source: Kubernetes, pkg/controller/podgc
  */
 const nodeLossMs = 120_000;
+const short = aFixedNetwork(`${ttlMs / 1_000}s`);
 
 describe("fixed addresses", () => {
   let world: World;
@@ -26,11 +27,8 @@ describe("fixed addresses", () => {
     await kube.apply(aNamespace(namespace));
     const fixed = { type: "Fixed" };
     await kube.apply(aPlane("kept", { allocationType: { ...fixed, releaseStrategy: "TTL", releaseAfter: "10m" } }));
-    await kube.apply(
-      aPlane("short", { allocationType: { ...fixed, releaseStrategy: "TTL", releaseAfter: `${ttlMs / 1_000}s` } }),
-    );
     await kube.apply(aPlane("forever", { allocationType: { ...fixed, releaseStrategy: "Never" } }));
-    await Promise.all(["kept", "short", "forever"].map((name) => kube.untilPlaneSays(name, "VSwitchesFound")));
+    await Promise.all(["kept", "forever"].map((name) => kube.untilPlaneSays(name, "VSwitchesFound")));
     start();
   }, 90_000);
 
@@ -86,7 +84,7 @@ describe("fixed addresses", () => {
 
   scenario("are released at the deletion plus the TTL, and not earlier", async () => {
     const { kube } = world;
-    await kube.apply(aStatefulSet({ namespace, name: "cache", plane: "short", replicas: 1 }));
+    await kube.apply(aStatefulSet({ namespace, name: "cache", plane: "none", replicas: 1, annotations: short }));
     const [pod] = await podsOf("cache", 1);
     await kube.deletePath(pathOf.statefulSet(namespace, "cache"));
     await expectReleaseAt(pod!.status!.podIP!, await goneAt("cache-0"));
@@ -114,7 +112,7 @@ describe("fixed addresses", () => {
   it("are kept and released in time although the controlplane was killed and did not see the pods go", async () => {
     const { kube, sandbox } = world;
     await kube.apply(aStatefulSet({ namespace, name: "disk", plane: "kept", replicas: 2 }));
-    await kube.apply(aStatefulSet({ namespace, name: "queue", plane: "short", replicas: 1 }));
+    await kube.apply(aStatefulSet({ namespace, name: "queue", plane: "none", replicas: 1, annotations: short }));
     const kept = await podsOf("disk", 2);
     const [released] = await podsOf("queue", 1);
     const [replica] = sandbox.replicas;

@@ -50,15 +50,31 @@ export function aPod(options: PodOptions): AnyManifest {
   };
 }
 
+/**
+ * Annotations of a pod that names its networks itself: a fixed address on a vSwitch of either zone. Its time may be shorter
+ * than a PodNetworking's.
+ */
+export function aFixedNetwork(releaseAfter: string): Readonly<Record<string, string>> {
+  const network = {
+    interface: "eth0",
+    vSwitchOptions: ["vsw-hz-h-1", "vsw-hz-i-1"],
+    securityGroupIDs: [landscape.securityGroupId],
+    allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter },
+  };
+  return { "k8s.aliyun.com/pod-networks": JSON.stringify({ podNetworks: [network] }) };
+}
+
 /** A StatefulSet of `replicas` pods with label `plane: <plane>`, all started at once. */
 export function aStatefulSet(options: {
   readonly namespace: string;
   readonly name: string;
   readonly plane: string;
   readonly replicas: number;
+  /** Of its pods. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly spec?: Readonly<Record<string, unknown>>;
 }): AnyManifest {
-  const { namespace, name, plane, replicas, spec = {} } = options;
+  const { namespace, name, plane, replicas, annotations = {}, spec = {} } = options;
   const labels = { plane, app: name };
   return {
     apiVersion: "apps/v1",
@@ -70,7 +86,7 @@ export function aStatefulSet(options: {
       podManagementPolicy: "Parallel",
       selector: { matchLabels: labels },
       template: {
-        metadata: { labels },
+        metadata: { labels, annotations },
         spec: {
           terminationGracePeriodSeconds: 0,
           containers: [{ name: "main", image: "sandbox/pause", resources: { requests: { cpu: "10m" } } }],

@@ -9,6 +9,7 @@ import {
   podPresentCondition,
   reasons as podEni,
 } from "../controllers/pod-eni/conditions.ts";
+import { gateReasons } from "../controllers/pod/conditions.ts";
 import { ambiguousReasons, podsReasons, reasons as podNetworking } from "../controllers/pod-networking/conditions.ts";
 import { suspensionReasons } from "../domain/suspension/suspension.ts";
 
@@ -39,6 +40,7 @@ describe("docs/conditions.md", () => {
         podPresentCondition().reason,
       ],
     },
+    { kind: "Pod", reasons: Object.values(gateReasons) },
     { kind: "NetworkInterface", reasons: Object.values(networkInterface) },
     { kind: "Calls that are held back", reasons: Object.values(suspensionReasons) },
     { kind: "Refused calls", reasons: [...new Set([...errorRows, unknownRow].map(({ reason }) => reason))] },

@@ -8,7 +8,7 @@ import type { KubeObject } from "../runtime/ports.ts";
 import type { TransportRequest } from "../runtime/transport.ts";
 import { HttpsWebhookCaller } from "../sandbox/kube-apiserver/webhook-caller.ts";
 import { WebhookWorld } from "../test/fixtures/webhook-world.ts";
-import type { PodEniRecord } from "./pod/decide.ts";
+import type { PodEniRecord } from "../domain/pod-network/zone-affinity.ts";
 import { planeIndex, planesOf } from "./pod-networking/use.ts";
 import { createRoutes } from "./routes.ts";
 import { WebhookServer } from "./server.ts";

@@ -8,8 +8,17 @@ const node: NodeFacts = { name: "node-1", instanceId: "i-1", zone: "zone-a", isE
 
 /** A running pod on node-1 that asks for interfaces of its own. */
 function aPod(given: Partial<PodFacts> = {}): PodFacts {
-  const defaults = { uid: "uid-1", isFinished: false, isDeleting: false, usesEni: true, nodeName: "node-1", node };
-  return { ...defaults, isUnschedulable: false, ...given };
+  const defaults = {
+    uid: "uid-1",
+    isFinished: false,
+    isDeleting: false,
+    isGated: false,
+    isUnschedulable: false,
+    usesEni: true,
+    nodeName: "node-1",
+    node,
+  };
+  return { ...defaults, ...given };
 }
 
 /** The record of that pod, bound. */
@@ -34,6 +43,7 @@ const release: PodPlan = { action: { type: "release" } };
 const rebind: PodPlan = { action: { type: "rebind", podUid: "uid-1", nodeName: "node-1" } };
 
 const isFixed = true;
+const gated = { isGated: true, usesEni: false };
 const another = { podUid: "uid-of-former-pod" };
 const unschedulable = { usesEni: false, isUnschedulable: true, nodeName: "" };
 const inUse = ["", "Binding", "Bind"];
@@ -187,6 +197,44 @@ const rowsWithPod: readonly Row[] = [
     phases: inUse,
     plan: nothing,
   },
+  {
+    name: "asks for no interface or has no node yet, elastic record of its predecessor: given back",
+    pod: { usesEni: false },
+    record: another,
+    phases: [...inUse, "Unbind"],
+    plan: release,
+  },
+  {
+    name: "asks for no interface or has no node yet, fixed record of its predecessor: taken off",
+    pod: { usesEni: false },
+    record: { isFixed, ...another },
+    phases: inUse,
+    plan: detach,
+  },
+  {
+    name: "asks for no interface or has no node yet, a record of nobody known: stays",
+    pod: { usesEni: false },
+    record: { podUid: "" },
+    phases: inUse,
+    plan: nothing,
+  },
+  {
+    name: "being deleted, record of another pod of its name: stays, for this one may be the older",
+    pod: { isDeleting: true },
+    record: another,
+    phases: inUse,
+    plan: nothing,
+  },
+  { name: "gated, no record", pod: gated, plan: { isGated: true } },
+  { name: "gated, fixed record in use of its predecessor", pod: gated, record: { isFixed, ...another }, plan: detach },
+  {
+    name: "gated, fixed record that is taken off already",
+    pod: gated,
+    record: { isFixed, ...another },
+    phases: ["Detaching", "Unbind"],
+    plan: { isGated: true },
+  },
+  { name: "gated and being deleted", pod: { ...gated, isDeleting: true }, plan: nothing },
 ];
 
 /** One case for each phase of each row. */
@@ -206,6 +254,7 @@ const anyPod: fc.Arbitrary<PodFacts> = fc.record({
   uid: anyUid,
   isFinished: fc.boolean(),
   isDeleting: fc.boolean(),
+  isGated: fc.boolean(),
   usesEni: fc.boolean(),
   nodeName: fc.constantFrom("", "node-1"),
   isUnschedulable: fc.boolean(),

@@ -16,6 +16,8 @@ export type PodAction =
 
 export interface PodPlan {
   readonly action?: PodAction;
+  /** The pod is behind our gate, and nothing else has to be done first. */
+  readonly isGated?: true;
   readonly requeueAfterMs?: number;
 }
 
@@ -33,17 +35,28 @@ const nodeRetryMs = 5_000;
  * | running, its own UID | Unbind | rebind |
  * | running, another UID | new, Binding or Bind | as if the pod were gone |
  * | running | Detaching, Deleting, being deleted | wait; the record's own change wakes |
+ * | not scheduled, or not ours | of another UID | as if the pod were gone |
+ * | gated | that is let go already, or none | see gate.ts |
  * | not schedulable | fixed, with an address | say that the address holds the pod in its zone |
  */
 // eslint-disable-next-line complexity -- the table above, one line per row
 export function planPod({ pod, record }: PodState): PodPlan {
   if (pod === undefined || pod.isFinished) return record === undefined ? {} : letGo(record);
   if (pod.isDeleting) return {};
-  if (!pod.usesEni) return pod.isUnschedulable ? explainZone(record) : {};
+  if (!pod.usesEni) return planBystander(pod, record);
   if (record === undefined) return create(pod);
   if (record.isDeleting || record.phase === "Deleting" || record.phase === "Detaching") return {};
   if (record.phase === "Unbind") return rebind(pod, record);
   return record.podUid === pod.uid ? {} : letGo(record);
+}
+
+/** A pod that uses no interface now; what its predecessor had must not wait until it does. */
+function planBystander(pod: PodFacts, record: RecordFacts | undefined): PodPlan {
+  const isPredecessors = record !== undefined && record.podUid !== "" && record.podUid !== pod.uid;
+  const plan = isPredecessors ? letGo(record) : {};
+  if (plan.action !== undefined) return plan;
+  if (pod.isGated) return { isGated: true };
+  return pod.isUnschedulable ? explainZone(record) : {};
 }
 
 function letGo(record: RecordFacts): PodPlan {

@@ -11,6 +11,7 @@ import type { Lister, Logger, ObjectClient, Random, Recorder, SharedClock } from
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
 import { toAllocations } from "./allocations.ts";
 import { podGoneCondition } from "./conditions.ts";
+import type { Gatekeeper } from "./gatekeeper.ts";
 import { planPod, type PodAction } from "./plan.ts";
 import { toState } from "./state.ts";
 
@@ -31,6 +32,8 @@ export interface PodDeps {
    * names, else from eni-config. @throws TerminalError naming what is missing.
    */
   readonly fallbackNetworks: (pod: Pod, signal: AbortSignal) => Promise<readonly PodNetwork[]>;
+  /** Lets pods go to the scheduler that admission kept from it. */
+  readonly gatekeeper: Pick<Gatekeeper, "tend">;
   readonly recorder: Recorder;
   readonly enableTrunk: boolean;
   /** Configuration `ipamType: crd`: every pod has interfaces of its own. */
@@ -57,6 +60,7 @@ export class PodReconciler implements Reconciler {
     const podEni = podEnis.lister.get(key);
     const plan = planPod(toState(pod, nodes.get(pod?.spec?.nodeName ?? ""), podEni, isCrdMode));
     if (plan.action !== undefined) await this.#execute(plan.action, pod, podEni, signal);
+    if (plan.isGated === true && pod !== undefined) return this.#deps.gatekeeper.tend(pod, podEni, signal);
     return plan.requeueAfterMs === undefined ? {} : { requeueAfterMs: plan.requeueAfterMs };
   }
 

@@ -3,6 +3,7 @@ import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
 import { toNodeFacts, type NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { podUsesEni } from "../../domain/pod-network/pod-networks.ts";
+import { isGated } from "../../domain/pod-network/scheduling-gate.ts";
 import { isFixed } from "../../domain/retention/retention.ts";
 
 /** Everything that decides what a pod's record must say. */
@@ -18,6 +19,8 @@ export interface PodFacts {
   /** It ended, successfully or not, and will not run again. */
   readonly isFinished: boolean;
   readonly isDeleting: boolean;
+  /** It is kept from the scheduler until its networks are known. */
+  readonly isGated: boolean;
   /** It is scheduled, not ignored, and asks for interfaces of its own (or its node makes it). */
   readonly usesEni: boolean;
   readonly nodeName: string;
@@ -58,6 +61,7 @@ function toPodFacts(pod: Pod, node: CoreNode | undefined, isCrdMode: boolean): P
     uid: pod.metadata.uid ?? "",
     isFinished: pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed",
     isDeleting: pod.metadata.deletionTimestamp !== undefined,
+    isGated: isGated(pod),
     usesEni: podUsesEni(pod, node ?? nodeUnknown, isCrdMode),
     nodeName,
     isUnschedulable: isUnschedulable(pod),

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "@jest/globals";
-import { annotations, creatorTagValue, eniConfig, finalizers, labels, resources, tags } from "./names.ts";
+import {
+  annotations,
+  creatorTagValue,
+  eniConfig,
+  finalizers,
+  labels,
+  resources,
+  schedulingGate,
+  tags,
+} from "./names.ts";
 
 /** What users, other programs and stored objects use. A change here breaks a cluster that runs. */
 const published = {
@@ -37,6 +46,7 @@ describe("names on the wire", () => {
 
   it("that are ours stay what they are, for stored objects have them", () => {
     expect(annotations.createAttempts).toBe("k8s.aliyun.com/create-attempts");
+    expect(schedulingGate).toBe("network.alibabacloud.com/pod-networking");
     expect([tags.podEniUid, tags.interface, tags.attempt]).toEqual([
       "k8s.aliyun.com/pod-eni-uid",
       "k8s.aliyun.com/interface",

@@ -56,6 +56,12 @@ export const labels = {
   instanceType: "node.kubernetes.io/instance-type",
 } as const;
 
+/**
+ * On Pod, ours: keeps the pod from being scheduled until the PodNetworking that serves it is Ready, because the zones in
+ * which it may run are not known before. Set by the webhook, taken off by controller `pod`.
+ */
+export const schedulingGate = "network.alibabacloud.com/pod-networking";
+
 /** Extended resources by which the scheduler counts exclusive and member interfaces. */
 export const resources = { eni: "aliyun/eni", memberEni: "aliyun/member-eni" } as const;
 

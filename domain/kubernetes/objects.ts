@@ -26,6 +26,8 @@ export interface Pod {
     readonly hostNetwork?: boolean;
     /** Resolved from the priority class by the API server; higher goes first. */
     readonly priority?: number;
+    /** Of these, caches keep ours only. */
+    readonly schedulingGates?: readonly { readonly name: string }[];
   };
   readonly status?: {
     readonly phase?: string;

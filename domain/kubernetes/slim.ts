@@ -1,4 +1,4 @@
-import { annotations as names } from "../../crds/v1beta1/names.ts";
+import { annotations as names, schedulingGate } from "../../crds/v1beta1/names.ts";
 import type { CoreNode, Metadata, Namespace, Pod } from "./objects.ts";
 
 // A cache of 20 000 pods as they arrive takes hundreds of MiB; what is kept here is what `objects.ts` declares.
@@ -25,13 +25,15 @@ function terwayOnly(annotations: Readonly<Record<string, string>>): Readonly<Rec
 
 /** What the cache keeps of a pod. */
 export function slimPod(pod: Pod): Pod {
-  const { nodeName, hostNetwork, priority } = pod.spec ?? {};
+  const { nodeName, hostNetwork, priority, schedulingGates = [] } = pod.spec ?? {};
+  const ours = schedulingGates.filter(({ name }) => name === schedulingGate);
   return {
     metadata: slimMetadata(pod.metadata),
     spec: {
       ...(nodeName !== undefined && { nodeName }),
       ...(hostNetwork !== undefined && { hostNetwork }),
       ...(priority !== undefined && { priority }),
+      ...(ours.length > 0 && { schedulingGates: ours }),
     },
     ...(pod.status !== undefined && { status: slimStatus(pod.status) }),
   };

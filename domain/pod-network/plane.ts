@@ -63,6 +63,12 @@ export function isReady(plane: Plane): boolean {
   return plane.status?.status === "Ready";
 }
 
+/** Why a pod of this plane must wait. */
+export function describeUnready({ metadata, status }: Plane): string {
+  const why = status?.message ?? "";
+  return `pod networking ${metadata.name} matches this pod and is not ready${why === "" ? "" : `: ${why}`}`;
+}
+
 /** True when the plane chooses pods by itself; without a selector it is only for `pod-networks-request`. */
 export function hasSelector(plane: Plane): boolean {
   const selector = plane.spec?.selector;

@@ -37,6 +37,8 @@ export interface ClusterOptions {
 export interface Cluster {
   /** Resolves when the first nodes are registered and pods, nodes and workloads have been listed once. */
   ready(): Promise<void>;
+  /** The machine's kubelet dies: its pods are touched no more, and its Node object stays. `addNode` starts it again. */
+  stopKubelet(name: string): void;
   /** Ends everything; resolves when nothing is in flight. The objects stay in the API server. */
   stop(): Promise<void>;
   /** Registers the Node and starts its kubelet. Idempotent. Resolves when the API server has it. */
@@ -114,6 +116,9 @@ export function startCluster(options: ClusterOptions): Cluster {
       specs.delete(name);
       kubelets?.removeNode(name);
       await api.delete(resources.nodes, { metadata: { name } });
+    },
+    stopKubelet(name) {
+      kubelets?.removeNode(name);
     },
     async stop() {
       controller.abort();

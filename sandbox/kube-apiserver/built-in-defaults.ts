@@ -71,6 +71,7 @@ export function setPodDefaults(pod: KubeJson): void {
   const status = ensureObject(pod, "status");
   setMissing(status, { phase: "Pending", qosClass: "BestEffort" });
   if (objectsIn(spec["schedulingGates"]).length > 0) setMissing(status, { conditions: [gated] });
+  else delete spec["schedulingGates"];
 }
 
 const gated: JsonObject = {

@@ -8,6 +8,7 @@ import {
   type JsonObject,
   type KubeJson,
 } from "./kube-json.ts";
+import { hasSchedulingGate, validateSchedulingGates, withoutDirectives } from "./scheduling-gates.ts";
 import { matchesLabelSelector } from "./selectors.ts";
 import type { FieldCause } from "./status.ts";
 
@@ -75,8 +76,7 @@ function validateContainer(container: unknown, path: string): FieldCause[] {
 }
 
 /** What of a pod's spec may change after creation. Source: Kubernetes, "Pod update and replacement". */
-function mutablePartRemoved(spec: unknown): JsonObject {
-  if (!isObject(spec)) return {};
+function mutablePartRemoved(spec: JsonObject): JsonObject {
   const rest = without(
     spec,
     "activeDeadlineSeconds",
@@ -93,8 +93,14 @@ const podImmutableDetail =
   "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 export function validatePod(pod: KubeJson, old: KubeJson | undefined): FieldCause[] {
-  const causes = validatePodSpec(pod["spec"], "spec");
-  if (old !== undefined && !jsonEquals(mutablePartRemoved(pod["spec"]), mutablePartRemoved(old["spec"]))) {
+  const spec = memberObject(pod, "spec");
+  const oldSpec = old === undefined ? undefined : memberObject(old, "spec");
+  const causes = [...validatePodSpec(spec, "spec"), ...validateSchedulingGates(spec, oldSpec)];
+  if (oldSpec === undefined) return causes;
+  // The directives of a gated pod have rules of their own.
+  const fixedPart = (each: JsonObject): JsonObject =>
+    mutablePartRemoved(hasSchedulingGate(oldSpec) ? withoutDirectives(each) : each);
+  if (!jsonEquals(fixedPart(spec), fixedPart(oldSpec))) {
     causes.push(forbiddenField("spec", podImmutableDetail));
   }
   return causes;

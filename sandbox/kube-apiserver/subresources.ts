@@ -1,5 +1,6 @@
 import { isObject, memberObject, stringAt, valueAt, type KubeJson, type StoredObject } from "./kube-json.ts";
 import { toTimestamp } from "./metadata.ts";
+import { hasSchedulingGate } from "./scheduling-gates.ts";
 import { matchesLabelSelector } from "./selectors.ts";
 import { ApiError, badRequest } from "./status.ts";
 import type { Store } from "./store.ts";
@@ -17,6 +18,7 @@ export function bindPod(pod: StoredObject, binding: unknown, nowMs: number): Kub
     throw refuse(`pod ${name} is being deleted, cannot be assigned to a host`);
   const present = stringAt(pod, ["spec", "nodeName"]);
   if (present !== "") throw refuse(`pod ${name} is already assigned to node "${present}"`);
+  if (hasSchedulingGate(pod["spec"])) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
   const status = memberObject(pod, "status");
   const conditions = Array.isArray(status["conditions"]) ? status["conditions"].filter(isObject) : [];
   const scheduled = {

@@ -23,6 +23,12 @@ export interface Need {
 export const needs: readonly Need[] = [
   { resource: "pods", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
   { resource: "pods", verbs: ["get"], by: "livePods, controllers/pod-eni/status-writer.ts", unseen: "only on doubt" },
+  {
+    resource: "pods",
+    verbs: ["patch"],
+    by: "controllers/pod/gatekeeper.ts",
+    unseen: "only for a pod whose plane was not Ready when it was admitted",
+  },
   { resource: "nodes", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
   { resource: "namespaces", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
   {

@@ -13,6 +13,7 @@ import { decidePod } from "../../webhook/pod/decide.ts";
 import type { PodManifest } from "../../webhook/pod/manifest.ts";
 import { whyNoControlPlane } from "../envtest/binaries.ts";
 import { startControlPlane, type ControlPlane } from "../envtest/control-plane.ts";
+import { mergePatch } from "../fixtures/api-table.ts";
 import fc from "../fixtures/property.ts";
 import { readFiles, type Manifest } from "./manifests.ts";
 
@@ -71,6 +72,14 @@ const casePlanes = cases.map(({ podSelector, namespaceSelector, type }, index) =
   return aPlane(name, { allocationType: { type }, selector });
 });
 
+const retention = (releaseStrategy: string | undefined, releaseAfter: string | undefined) => ({
+  allocationType: {
+    type: "Fixed",
+    ...(releaseStrategy && { releaseStrategy }),
+    ...(releaseAfter && { releaseAfter }),
+  },
+});
+
 suite(`the admission policies${missing === undefined ? "" : ` (${missing})`}`, () => {
   let controlPlane: ControlPlane;
   let transport: Transport;
@@ -104,6 +113,7 @@ suite(`the admission policies${missing === undefined ? "" : ` (${missing})`}`, (
     );
     await eventually("PodNetworkings are served", async () => (await send("GET", planesPath)).status === 200);
     await create(planesPath, aPlane("old", { vSwitchOptions: [], securityGroupIDs: [] }));
+    await create(planesPath, aPlane("hasty", retention("TTL", "1m")));
     // Before the policies, because some have selectors that are refused by now.
     for (const plane of casePlanes) await create(planesPath, plane);
     for (const policy of readFiles("config/webhook/policies.yaml")) await create(pathOfPolicy(policy), policy);
@@ -191,6 +201,7 @@ suite(`the admission policies${missing === undefined ? "" : ` (${missing})`}`, (
           const pod = { ...manifest, metadata: { ...manifest.metadata, ...(one.owner && ownedBy(one.owner)) } };
           const decision = decidePod({
             pod: pod as unknown as PodManifest,
+            podKey: "",
             planes,
             namespaceLabels: { ...namespaceLabels, [caseLabel]: namespace, "kubernetes.io/metadata.name": namespace },
             podEni: undefined,
@@ -215,13 +226,6 @@ suite(`the admission policies${missing === undefined ? "" : ` (${missing})`}`, (
 
   const many = (count: number): readonly string[] => Array.from({ length: count }, (_, index) => `sg-${index}`);
   const withTerm = (part: string, term: object) => ({ selector: { [part]: { matchExpressions: [term] } } });
-  const retention = (releaseStrategy: string | undefined, releaseAfter: string | undefined) => ({
-    allocationType: {
-      type: "Fixed",
-      ...(releaseStrategy && { releaseStrategy }),
-      ...(releaseAfter && { releaseAfter }),
-    },
-  });
   const specs: readonly { readonly why: string; readonly spec: object }[] = [
     { why: "is complete", spec: {} },
     { why: "has no vSwitch", spec: { vSwitchOptions: [] } },
@@ -230,7 +234,26 @@ suite(`the admission policies${missing === undefined ? "" : ` (${missing})`}`, (
     { why: "has eleven security groups", spec: { securityGroupIDs: many(11) } },
     { why: "has no selector", spec: { selector: {} } },
     ...[
-      ...["10m", "1h30m", "1.5s", ".5s", "5.s", "+5s", "0", "-0", "-0s", "300ms", "1us", "2µs", "3μs", "4ns"],
+      ...[
+        "5m",
+        "4m59s",
+        "300s",
+        "299999ms",
+        "10m",
+        "1h30m",
+        "1.5s",
+        ".5s",
+        "5.s",
+        "+5s",
+        "0",
+        "-0",
+        "-0s",
+        "300ms",
+        "1us",
+        "2µs",
+        "3μs",
+        "4ns",
+      ],
       ...["", "10", "-5s", "-0.5s", "5", "soon", "1d", "s", ".s", "1h 5m", " 5s", "5s\n"],
     ].flatMap((time) =>
       ["TTL", "Never", undefined].map((strategy) => ({
@@ -261,6 +284,22 @@ suite(`the admission policies${missing === undefined ? "" : ` (${missing})`}`, (
     expect({ refused: words !== undefined, words }).toMatchObject({ refused: fault !== undefined });
     // The words of the rules that need none of the object's own are the published ones.
     if (fault !== undefined && !fault.includes("elector")) expect(words).toContain(fault.trimEnd());
+  });
+
+  it.each([
+    { what: "something else", patch: { securityGroupIDs: ["sg-2"] } },
+    { what: "the same time", patch: { allocationType: { releaseAfter: "1m" } } },
+    { what: "a longer time", patch: { allocationType: { releaseAfter: "5m" } } },
+    { what: "another short time", patch: { allocationType: { releaseAfter: "2m" } } },
+    { what: "no retention", patch: { allocationType: null } },
+  ])("decide as admission about $what in a plane that keeps addresses for a minute", async ({ patch }) => {
+    const { body } = await send("GET", `${planesPath}/hasty`);
+    const answer = await send("PATCH", `${planesPath}/hasty?dryRun=All`, { spec: patch });
+    const updated = mergePatch(body, { spec: patch }) as Plane;
+    const fault = findPlaneFault(updated, true, body as Plane);
+    const words = refusal(answer);
+    expect({ refused: words !== undefined, words }).toMatchObject({ refused: fault !== undefined });
+    if (fault !== undefined) expect(words).toContain(fault);
   });
 
   it.each([

@@ -65,7 +65,8 @@ describe("the installed roles", () => {
       call: { verb: "list", group: "", resource: "secrets", namespace: "kube-system", name: "" },
     },
     { why: "Secrets elsewhere", call: { verb: "create", group: "", resource: "secrets", namespace: "a", name: "" } },
-    { why: "changing a pod", call: { verb: "patch", group: "", resource: "pods", namespace: "a", name: "b" } },
+    { why: "deleting a pod", call: { verb: "delete", group: "", resource: "pods", namespace: "a", name: "b" } },
+    { why: "a pod's status", call: { verb: "patch", group: "", resource: "pods/status", namespace: "a", name: "b" } },
     { why: "changing a plane", call: { verb: "patch", group, resource: "podnetworkings", namespace: "", name: "a" } },
     {
       why: "another program's CRD",

@@ -47,12 +47,31 @@ describe("findPlaneFault", () => {
     },
     { name: "Never", spec: retention("Never", undefined), want: undefined },
     {
+      name: "TTL of less than five minutes",
+      spec: retention("TTL", "4m59s"),
+      want: "releaseAfter 4m59s is too short: at least 5m",
+    },
+    { name: "TTL of nothing", spec: retention("TTL", "0"), want: "releaseAfter 0 is too short: at least 5m" },
+    { name: "TTL of five minutes, in seconds", spec: retention("TTL", "300s"), want: undefined },
+    { name: "a short time that nothing reads", spec: retention(undefined, "1m"), want: undefined },
+    {
       name: "a malformed selector",
       spec: { selector: { podSelector: { matchExpressions: [{ key: "app", operator: "In" }] } } },
       want: "podSelector: operator In on label app needs values",
     },
   ])("$name", ({ spec, want }) => {
     expect(findPlaneFault(aPlane(spec), true)).toBe(want);
+  });
+
+  const short = "releaseAfter 1m is too short: at least 5m";
+  it.each([
+    { name: "that was there already may stay", old: retention("TTL", "1m"), want: undefined },
+    { name: "that was longer", old: retention("TTL", "10m"), want: short },
+    { name: "that was shorter", old: retention("TTL", "30s"), want: short },
+    { name: "that nothing read", old: retention(undefined, "1m"), want: short },
+    { name: "where there was no retention", old: {}, want: short },
+  ])("a short releaseAfter in an update $name: $want", ({ old, want }) => {
+    expect(findPlaneFault(aPlane(retention("TTL", "1m")), true, aPlane(old))).toBe(want);
   });
 
   const message = "attachType must be default when podSelector and namespaceSelector are not set";
@@ -129,6 +148,15 @@ describe("the handlers", () => {
         operation: "UPDATE",
         object: { ...broken, metadata: { name: "plane", labels: { a: "b" } } },
         oldObject: broken,
+      },
+      allowed: true,
+    },
+    {
+      name: "an update of something else of a plane with a short releaseAfter",
+      given: {
+        operation: "UPDATE",
+        object: aPlane({ ...retention("TTL", "1m"), securityGroupIDs: ["sg-2"] }),
+        oldObject: aPlane(retention("TTL", "1m")),
       },
       allowed: true,
     },

@@ -31,10 +31,12 @@ export function defaultPlane<P extends Plane>(plane: P, defaults: EniConfig | un
  * The first rule that the plane breaks, in the published order and words; undefined when it may be stored.
  *
  * Refused here and not by the published program: a negative `releaseAfter` (its collector then keeps the address for ever), a
- * malformed `releaseAfter` without a strategy, and a selector that no label can satisfy because it is malformed.
+ * malformed `releaseAfter` without a strategy, one of less than five minutes, and a selector that no label can satisfy
+ * because it is malformed.
  * @param isResourceInjected configuration `enableWebhookInjectResource`
+ * @param old the plane before an update: what it has of a short `releaseAfter` may stay
  */
-export function findPlaneFault(plane: Plane, isResourceInjected: boolean): string | undefined {
+export function findPlaneFault(plane: Plane, isResourceInjected: boolean, old?: Plane): string | undefined {
   // Without injection the user writes the resource, and only a selector tells which pods that concerns.
   if (!isResourceInjected && !hasSelector(plane) && hasChosenEniType(plane)) {
     return "attachType must be default when podSelector and namespaceSelector are not set";
@@ -43,7 +45,7 @@ export function findPlaneFault(plane: Plane, isResourceInjected: boolean): strin
   if (isEmpty(vSwitchOptions)) return "vSwitchOptions is not set";
   if (isEmpty(securityGroupIDs)) return "security group is not set";
   if (securityGroupIDs.length > maxSecurityGroups) return "security group can not more than 10";
-  return findRetentionFault(allocationType) ?? findPlaneSelectorProblem(plane);
+  return findRetentionFault(allocationType, old) ?? findPlaneSelectorProblem(plane);
 }
 
 /** So many users are named; kubectl cuts no line. */
@@ -81,13 +83,32 @@ function hasChosenEniType({ spec }: Plane): boolean {
   return spec?.eniOptions?.eniType === "ENI" || spec?.eniOptions?.eniType === "Trunk";
 }
 
-function findRetentionFault(allocationType: NonNullable<Plane["spec"]>["allocationType"]): string | undefined {
-  const { releaseStrategy = "", releaseAfter = "" } = allocationType ?? {};
-  if (releaseStrategy === "Never") {
-    return releaseAfter === "" ? undefined : "releaseAfter must be empty when releaseStrategy is never";
+type Retention = NonNullable<Plane["spec"]>["allocationType"];
+
+/** The published documentation promises it; a pod that is moved to another node must find its address again. */
+const leastReleaseAfter = { ms: 5 * 60_000, text: "5m" };
+
+function findRetentionFault(retention: Retention, old: Plane | undefined): string | undefined {
+  const { strategy, after } = retentionOf(retention);
+  if (strategy === "Never") {
+    return after === "" ? undefined : "releaseAfter must be empty when releaseStrategy is never";
   }
-  if (releaseStrategy === "" && releaseAfter === "") return undefined;
-  return (parseGoDuration(releaseAfter) ?? -1) < 0 ? `invalid releaseAfter ${releaseAfter}` : undefined;
+  if (strategy === "" && after === "") return undefined;
+  const ms = parseGoDuration(after) ?? -1;
+  if (ms < 0) return `invalid releaseAfter ${after}`;
+  if (strategy !== "TTL" || ms >= leastReleaseAfter.ms || hasRetention(old, after)) return undefined;
+  return `releaseAfter ${after} is too short: at least ${leastReleaseAfter.text}`;
+}
+
+/** True when the plane has that time already. */
+function hasRetention(plane: Plane | undefined, releaseAfter: string): boolean {
+  const { strategy, after } = retentionOf(plane?.spec?.allocationType);
+  return strategy === "TTL" && after === releaseAfter;
+}
+
+function retentionOf(retention: Retention): { readonly strategy: string; readonly after: string } {
+  const { releaseStrategy: strategy = "", releaseAfter: after = "" } = retention ?? {};
+  return { strategy, after };
 }
 
 function isEmpty(list: readonly string[] | null | undefined): list is null | undefined | readonly [] {

@@ -43,7 +43,8 @@ function validate(request: AdmissionRequest, { config }: PlaneValidationDeps): A
   if (!isPlane(request.object)) return undecodable("the object is not a PodNetworking");
   // An object from before a rule existed must stay editable in its labels and finalizers.
   if (isSpecUnchanged(request)) return allowed();
-  const fault = findPlaneFault(request.object, config.enableWebhookInjectResource);
+  const { object, oldObject } = request;
+  const fault = findPlaneFault(object, config.enableWebhookInjectResource, isPlane(oldObject) ? oldObject : undefined);
   return fault === undefined ? allowed() : denied(fault);
 }
 

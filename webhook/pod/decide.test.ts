@@ -103,13 +103,53 @@ describe("refusals, in the published words", () => {
       message: typeof message === "string" ? message : expect.stringMatching(message),
     });
   });
+});
 
-  it("a pod whose only matching plane is not Ready does not run on another network", () => {
-    const planes = [aPlane({ status: { status: "Fail", message: "vSwitch vsw-a was not found" } })];
-    expect(decide({ planes })).toEqual({
-      type: "deny",
-      message: "pod networking plane matches this pod and is not ready: vSwitch vsw-a was not found",
+describe("a pod whose only matching planes are not Ready", () => {
+  const gate = { name: "network.alibabacloud.com/pod-networking" };
+  const why = "pod networking plane matches this pod and is not ready: vSwitch vsw-a was not found";
+  const planes = [
+    aPlane({ status: { status: "Fail", message: "vSwitch vsw-a was not found", vSwitches: [{ id: "x", zone: "x" }] } }),
+    aPlane({ name: "younger", created: "2026-02-01T00:00:00Z", status: {} }),
+  ];
+
+  it("does not run on another network: it gets all but the zones, and waits behind a gate", () => {
+    const ready = mutated(decide());
+    const { pod, warnings, overlapping } = mutated(decide({ planes }));
+    expect(pod.metadata).toEqual(ready.pod.metadata);
+    expect(pod.spec).toEqual({ containers: ready.pod.spec.containers, schedulingGates: [gate] });
+    expect([warnings, overlapping]).toEqual([[why], undefined]);
+  });
+
+  it.each([
+    {
+      name: "another's gate",
+      schedulingGates: [{ name: "example.com/other" }],
+      want: [{ name: "example.com/other" }, gate],
+    },
+    { name: "the gate itself", schedulingGates: [gate], want: [gate] },
+  ])("keeps $name, and has ours once", ({ schedulingGates, want }) => {
+    expect(mutated(decide({ pod: aPod({ spec: { schedulingGates } }), planes })).pod.spec.schedulingGates).toEqual(
+      want,
+    );
+  });
+
+  it("gets no zone of a fixed address either, for it may have to be given up", () => {
+    const fixed = [aPlane({ spec: { allocationType: { type: "Fixed", releaseStrategy: "Never" } }, status: {} })];
+    const podEni = { metadata: {}, spec: { zone: "zone-a", allocations: [{}] } };
+    expect(mutated(decide({ planes: fixed, podEni })).pod.spec.affinity).toBeUndefined();
+  });
+
+  it("is refused when it names its node, where no gate can be", () => {
+    expect(decide({ pod: aPod({ spec: { nodeName: "node-1" } }), planes })).toEqual({ type: "deny", message: why });
+  });
+
+  it("is still refused for what it asks wrongly", () => {
+    const crowded = aPlane({
+      status: {},
+      spec: { securityGroupIDs: Array.from({ length: 11 }, (_, index) => `sg-${index}`) },
     });
+    expect(decide({ planes: [crowded] })).toEqual({ type: "deny", message: "security group can not more than 10" });
   });
 });
 

@@ -1,8 +1,13 @@
 /** Decides what admission does with one pod: which interfaces it gets, what it requests, and in which zones it may run. */
-import { annotations, labels, resources } from "../../crds/v1beta1/names.ts";
-import { maxSecurityGroups } from "../../domain/pod-network/eni-config.ts";
+import { annotations, labels, resources, schedulingGate } from "../../crds/v1beta1/names.ts";
 import type { EniConfig } from "../../domain/pod-network/eni-config.ts";
-import { matchPlanes, toPodNetwork, zonesOf } from "../../domain/pod-network/plane.ts";
+import {
+  completeNetwork,
+  defaultInterface,
+  findNetworkFault,
+  isComplete,
+} from "../../domain/pod-network/network-rules.ts";
+import { describeUnready, matchPlanes, toPodNetwork, zonesOf } from "../../domain/pod-network/plane.ts";
 import type { Plane } from "../../domain/pod-network/plane.ts";
 import { decideRequestedNetworks } from "../../domain/pod-network/requested-networks.ts";
 import {
@@ -12,14 +17,18 @@ import {
   podRequestsEni,
 } from "../../domain/pod-network/pod-networks.ts";
 import type { PodNetwork } from "../../domain/pod-network/pod-networks.ts";
-import { parseGoDuration } from "../../domain/retention/go-duration.ts";
-import type { NodeSelectorRequirement, PodManifest, PodSpec, StringMap } from "./manifest.ts";
+import { isGated } from "../../domain/pod-network/scheduling-gate.ts";
+import { constrainZones, findZoneConflict, zonesOfPod } from "../../domain/pod-network/zone-affinity.ts";
+import type { PodEniRecord, PodZones } from "../../domain/pod-network/zone-affinity.ts";
+import type { PodManifest, PodSpec, StringMap } from "./manifest.ts";
 
 /** Everything that decides about one pod. */
 export interface PodAdmission {
   readonly pod: PodManifest;
   /** Every PodNetworking, in any order. */
   readonly planes: readonly Plane[];
+  /** `namespace/name`; the name is empty while the API server has not made it. */
+  readonly podKey: string;
   /** Labels of the pod's namespace. */
   readonly namespaceLabels: StringMap;
   /** The record that a former pod of the same namespace and name left, if there is one. */
@@ -27,12 +36,6 @@ export interface PodAdmission {
   /** Undefined until it was asked for by the outcome `needsEniConfig`. */
   readonly eniConfig: EniConfig | undefined;
   readonly config: PodAdmissionConfig;
-}
-
-/** Source: PodENI. */
-export interface PodEniRecord {
-  readonly metadata: { readonly deletionTimestamp?: string };
-  readonly spec?: { readonly zone?: string; readonly allocations?: readonly object[] };
 }
 
 /** Source: the configuration file; the member names are its keys except `isCrdMode` (`ipamType: crd`). */
@@ -66,19 +69,21 @@ interface Source {
   readonly zones: readonly string[];
   /** The matched planes, the used one first; empty when no selector matched. */
   readonly matched: readonly string[];
+  /** Set when the used plane is not Ready: why the pod waits for it. */
+  readonly waitsFor?: string;
 }
 
 type Refusal = Extract<PodDecision, { type: "allow" | "deny" }>;
 
-const defaultInterface = "eth0";
 const exclusiveAnnotations = [annotations.podNetworks, annotations.podNetworksRequest, annotations.podNetworking];
 
 /**
  * The published order of decisions; the first that applies ends it. Pure and total.
  *
- * Differences from the published program, all towards refusing instead of a silently wrong network: several matching planes
- * are ordered by age and name and reported; a pod whose only matching planes are not Ready is denied; planes that share
- * no zone are denied. Members of the pod that this program does not know pass through untouched.
+ * Differences from the published program, all against a silently wrong network: several matching planes are ordered by age
+ * and name and reported; a pod whose only matching planes are not Ready, or whose fixed address is in a zone where it
+ * cannot run, waits behind a scheduling gate that controller `pod` opens; planes that share no zone are denied. Members
+ * of the pod that this program does not know pass through untouched.
  */
 export function decidePod(admission: PodAdmission): PodDecision {
   const { pod } = admission;
@@ -90,7 +95,7 @@ export function decidePod(admission: PodAdmission): PodDecision {
   }
   const source = decideSource(admission);
   if ("type" in source) return source;
-  const refusal = findFault(source.networks, isFixedName(admission));
+  const refusal = findNetworkFault(source.networks, isFixedName(admission));
   if (refusal !== undefined) return deny(refusal);
   const isIncomplete = source.networks.some((network) => !isComplete(network));
   if (isIncomplete && admission.eniConfig === undefined) return { type: "needsEniConfig" };
@@ -137,7 +142,7 @@ function decideMatched(admission: PodAdmission): Source | Refusal {
     return { networks: [toPodNetwork(plane, defaultInterface)], zones: zonesOf(plane), matched };
   }
   const [unready] = match.notReady;
-  if (unready !== undefined) return deny(describeUnready(unready));
+  if (unready !== undefined) return waitFor(unready, pod);
   if (!config.isCrdMode && !podRequestsEni(pod.metadata.annotations)) return allow("not match");
   return {
     networks: parsePodNetworks(`{"podNetworks":[{"interface":"${defaultInterface}"}]}`),
@@ -146,49 +151,39 @@ function decideMatched(admission: PodAdmission): Source | Refusal {
   };
 }
 
-function describeUnready({ metadata, status }: Plane): string {
-  const why = status?.message ?? "";
-  return `pod networking ${metadata.name} matches this pod and is not ready${why === "" ? "" : `: ${why}`}`;
+/** The zones are not known before the plane is Ready, so the pod is kept from the scheduler, which must come after that. */
+function waitFor(plane: Plane, { spec }: PodManifest): Source | Refusal {
+  const why = describeUnready(plane);
+  if (isBound(spec)) return deny(why);
+  return {
+    networks: [toPodNetwork(plane, defaultInterface)],
+    zones: [],
+    matched: [plane.metadata.name],
+    waitsFor: why,
+  };
 }
 
-/** The first rule that a network breaks, network by network. The texts are published. */
-function findFault(networks: readonly PodNetwork[], fixedName: boolean): string | undefined {
-  const seen = new Set<string>();
-  for (const network of networks) {
-    const fault = findNetworkFault(network, seen.has(network.interface), fixedName);
-    if (fault !== undefined) return fault;
-    seen.add(network.interface);
-  }
-  return undefined;
-}
-
-function findNetworkFault(network: PodNetwork, isRepeated: boolean, fixedName: boolean): string | undefined {
-  const nameLength = new TextEncoder().encode(network.interface).length;
-  const { type, releaseAfter } = network.allocationType;
-  if (network.securityGroupIds.length > maxSecurityGroups) return "security group can not more than 10";
-  // The kernel allows 15 bytes; the published limit leaves room for the names that the daemon derives from it.
-  if (nameLength < 1 || nameLength > 5) return "interface name should >0 and <6 ";
-  if (isRepeated) return "duplicated interface";
-  if (type === "Fixed" && !fixedName) return "fixed ip only support for fixed name pod";
-  if (releaseAfter === undefined) return undefined;
-  return (parseGoDuration(releaseAfter) ?? -1) < 0 ? `invalid releaseAfter ${releaseAfter}` : undefined;
-}
-
-function isComplete({ vSwitchOptions, securityGroupIds }: PodNetwork): boolean {
-  return vSwitchOptions.length > 0 && securityGroupIds.length > 0;
+/** A pod that names its node passes the scheduler by, and the API server takes no gate on it. */
+function isBound({ nodeName = "" }: PodSpec): boolean {
+  return nodeName !== "";
 }
 
 function mutate(admission: PodAdmission, source: Source): PodDecision {
   const { pod, config } = admission;
-  const networks = source.networks.map((network) => complete(network, admission.eniConfig));
-  const previousZone = networks.some(({ allocationType }) => allocationType.type === "Fixed")
-    ? zoneOfRecord(admission)
-    : "";
+  const networks = source.networks.map((network) => completeNetwork(network, admission.eniConfig));
   const [used] = source.matched;
-  const zoneLists = [previousZone === "" ? [] : [previousZone], source.zones].filter((zones) => zones.length > 0);
   const withResources = config.enableWebhookInjectResource
     ? injectResource(pod.spec, networks, config.enableTrunk)
     : pod.spec;
+  const zones = zonesOfPod({
+    ownerReferences: pod.metadata.ownerReferences,
+    networks,
+    vSwitchZones: source.zones,
+    isFixedName: isFixedName(admission),
+    record: admission.podEni,
+  });
+  const conflict = findZoneConflict(zones, admission.podKey);
+  const why = source.waitsFor ?? conflict;
   return {
     type: "mutate",
     pod: {
@@ -202,29 +197,21 @@ function mutate(admission: PodAdmission, source: Source): PodDecision {
           [annotations.podEni]: "true",
         },
       },
-      spec: isDaemonPod(pod) ? withResources : constrainZones(withResources, zoneLists),
+      spec: why === undefined || isBound(pod.spec) ? place(withResources, zones) : gate(withResources),
     },
-    warnings: toWarnings(source, networks, previousZone),
+    warnings: [...(why === undefined ? [] : [why]), ...toWarnings(source, networks)],
     ...(source.matched.length > 1 ? { overlapping: source.matched } : {}),
   };
 }
 
-function complete(network: PodNetwork, defaults: EniConfig | undefined): PodNetwork {
-  // Further interfaces have no defaults: eni-config describes the pod's own network only.
-  if (defaults === undefined || network.interface !== defaultInterface) return network;
-  return {
-    ...network,
-    vSwitchOptions: network.vSwitchOptions.length > 0 ? network.vSwitchOptions : defaults.vSwitchIds,
-    securityGroupIds: network.securityGroupIds.length > 0 ? network.securityGroupIds : defaults.securityGroupIds,
-  };
+function place(spec: PodSpec, zones: PodZones): PodSpec {
+  const affinity = constrainZones(spec.affinity, zones);
+  return affinity === undefined ? spec : { ...spec, affinity };
 }
 
-/** The zone in which the pod's fixed address lives; empty when there is none. */
-function zoneOfRecord(admission: PodAdmission): string {
-  const record = admission.podEni;
-  if (record === undefined || !isFixedName(admission) || record.metadata.deletionTimestamp !== undefined) return "";
-  const { zone = "", allocations = [] } = record.spec ?? {};
-  return allocations.length === 0 ? "" : zone;
+function gate(spec: PodSpec): PodSpec {
+  if (isGated({ metadata: {}, spec })) return spec;
+  return { ...spec, schedulingGates: [...(spec.schedulingGates ?? []), { name: schedulingGate }] };
 }
 
 /** Makes the scheduler count the interfaces. Only the first container carries them, which is enough for a sum per pod. */
@@ -248,40 +235,7 @@ function injectResource(spec: PodSpec, networks: readonly PodNetwork[], enableTr
   };
 }
 
-/** A DaemonSet's pod is bound to its node by the same affinity; another requirement could only make it unschedulable. */
-function isDaemonPod({ metadata }: PodManifest): boolean {
-  return (metadata.ownerReferences ?? []).some(({ kind }) => kind === "DaemonSet");
-}
-
-function constrainZones(spec: PodSpec, zoneLists: readonly (readonly string[])[]): PodSpec {
-  if (zoneLists.length === 0) return spec;
-  const added = zoneLists.map((zones): NodeSelectorRequirement => ({
-    key: labels.zone,
-    operator: "In",
-    values: [...zones].sort(),
-  }));
-  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  const terms = required?.nodeSelectorTerms ?? [];
-  return {
-    ...spec,
-    affinity: {
-      ...spec.affinity,
-      nodeAffinity: {
-        ...spec.affinity?.nodeAffinity,
-        requiredDuringSchedulingIgnoredDuringExecution: {
-          ...required,
-          // Terms are alternatives, so each of them needs the requirement.
-          nodeSelectorTerms: (terms.length === 0 ? [{}] : terms).map((term: (typeof terms)[number]) => ({
-            ...term,
-            matchExpressions: [...(term.matchExpressions ?? []), ...added],
-          })),
-        },
-      },
-    },
-  };
-}
-
-function toWarnings(source: Source, networks: readonly PodNetwork[], previousZone: string): readonly string[] {
+function toWarnings(source: Source, networks: readonly PodNetwork[]): readonly string[] {
   const [used, ...others] = source.matched;
   const warnings = networks
     .filter((network) => !isComplete(network))
@@ -291,12 +245,6 @@ function toWarnings(source: Source, networks: readonly PodNetwork[], previousZon
   if (used !== undefined && others.length > 0) {
     warnings.push(
       `PodNetworkings ${source.matched.join(", ")} all match this pod; ${used} is used because it is the oldest`,
-    );
-  }
-  if (previousZone !== "" && source.zones.length > 0 && !source.zones.includes(previousZone)) {
-    const zones = source.zones.join(", ");
-    warnings.push(
-      `the fixed address of this pod is in zone ${previousZone}, its vSwitches are in ${zones}: no node fits`,
     );
   }
   return warnings;

@@ -1,8 +1,9 @@
 /** Pods, planes and a decision with everything at its default, for the tests of decide.ts. */
 import type { Plane } from "../../domain/pod-network/plane.ts";
+import type { Affinity } from "../../domain/pod-network/zone-affinity.ts";
 import { decidePod } from "./decide.ts";
 import type { PodAdmission, PodAdmissionConfig, PodDecision } from "./decide.ts";
-import type { Affinity, PodManifest } from "./manifest.ts";
+import type { PodManifest } from "./manifest.ts";
 
 export const prefix = "k8s.aliyun.com/";
 
@@ -47,6 +48,7 @@ export function decide(
 ): PodDecision {
   return decidePod({
     pod: aPod(),
+    podKey: "ns/web-0",
     planes: [aPlane()],
     namespaceLabels: {},
     podEni: undefined,

@@ -2,13 +2,14 @@
 import { group, version } from "../../crds/v1beta1/names.ts";
 import type { EniConfig } from "../../domain/pod-network/eni-config.ts";
 import type { Plane } from "../../domain/pod-network/plane.ts";
+import type { PodEniRecord } from "../../domain/pod-network/zone-affinity.ts";
 import type { KubeObject, Lister, Recorder } from "../../runtime/ports.ts";
 import { keyOf } from "../../runtime/reconcile.ts";
 import { allowed, denied, isJsonObject, undecodable } from "../admission.ts";
 import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from "../admission.ts";
 import { createJsonPatch } from "../json-patch.ts";
 import { decidePod } from "./decide.ts";
-import type { PodAdmissionConfig, PodDecision, PodEniRecord } from "./decide.ts";
+import type { PodAdmissionConfig, PodDecision } from "./decide.ts";
 import type { PodManifest, StringMap } from "./manifest.ts";
 
 export interface PodAdmissionDeps {
@@ -54,6 +55,7 @@ async function decideWithReads(
   const planes = deps.planes.list();
   const admission = {
     pod,
+    podKey: keyOf({ namespace, name }),
     planes,
     // Without a plane no selector can match, and the namespace need not be known.
     namespaceLabels: planes.length === 0 ? {} : await readNamespaceLabels(deps, namespace, signal),

@@ -1,3 +1,5 @@
+import type { Affinity } from "../../domain/pod-network/zone-affinity.ts";
+
 /**
  * A pod as admission sees it: the members that decide, and every other member untouched. The API server has checked the
  * types; what follows them here is written only where a decision changes it.
@@ -19,30 +21,13 @@ export interface PodSpec {
   readonly hostNetwork?: boolean;
   readonly containers?: readonly Container[];
   readonly affinity?: Affinity;
+  readonly nodeName?: string;
+  readonly schedulingGates?: readonly { readonly name: string }[];
 }
 
 export interface Container {
   readonly name?: string;
   readonly resources?: { readonly limits?: StringMap; readonly requests?: StringMap };
-}
-
-export interface Affinity {
-  readonly nodeAffinity?: {
-    readonly requiredDuringSchedulingIgnoredDuringExecution?: {
-      readonly nodeSelectorTerms?: readonly NodeSelectorTerm[];
-    };
-  };
-}
-
-/** Terms are alternatives; the expressions of one term must all hold. */
-export interface NodeSelectorTerm {
-  readonly matchExpressions?: readonly NodeSelectorRequirement[];
-}
-
-export interface NodeSelectorRequirement {
-  readonly key: string;
-  readonly operator: string;
-  readonly values?: readonly string[];
 }
 
 export type StringMap = Readonly<Record<string, string>>;

@@ -43,6 +43,7 @@ describe("zone affinity", () => {
 
   it.each([
     { name: "zero terms get one", terms: [], want: [[zoneIn("zone-a", "zone-b")]] },
+    { name: "a term that matches nothing goes on to match nothing", terms: [[]], want: [[]] },
     { name: "one term gets it last", terms: [[disk]], want: [[disk, zoneIn("zone-a", "zone-b")]] },
     {
       name: "every one of several terms gets it",
@@ -62,11 +63,23 @@ describe("zone affinity", () => {
     expect(pod.spec.affinity).toEqual(zonesAffinity([[zoneIn("zone-a"), zoneIn("zone-a", "zone-b")]]));
   });
 
-  it("warns when no node can satisfy both", () => {
-    const podEni = { metadata: {}, spec: { zone: "zone-x", allocations: [{}] } };
-    expect(mutated(decide({ planes: fixed, podEni })).warnings).toEqual([
-      "the fixed address of this pod is in zone zone-x, its vSwitches are in zone-a, zone-b: no node fits",
-    ]);
+  const elsewhere = { metadata: {}, spec: { zone: "zone-x", allocations: [{}] } };
+  const conflict =
+    "the fixed address of this pod is in zone zone-x, its vSwitches are in zone-a, zone-b: no node fits; delete PodENI ns/web-0 to give the address up, or give the PodNetworking a vSwitch in zone-x";
+
+  it("lets a pod wait that no node fits, says what helps, and binds it to no zone yet", () => {
+    const { pod, warnings } = mutated(decide({ planes: fixed, podEni: elsewhere }));
+    expect(warnings).toEqual([conflict]);
+    expect(pod.spec.affinity).toBeUndefined();
+    expect(pod.spec.schedulingGates).toEqual([{ name: "network.alibabacloud.com/pod-networking" }]);
+  });
+
+  it("says the same of a pod that names its node and so cannot wait", () => {
+    const pod = aPod({ spec: { nodeName: "node-1" } });
+    const decision = mutated(decide({ pod, planes: fixed, podEni: elsewhere }));
+    expect(decision.warnings).toEqual([conflict]);
+    expect(decision.pod.spec.schedulingGates).toBeUndefined();
+    expect(decision.pod.spec.affinity).toEqual(zonesAffinity([[zoneIn("zone-x"), zoneIn("zone-a", "zone-b")]]));
   });
 
   it.each([
