@@ -3,6 +3,7 @@ import type { Registry } from "prom-client";
 import type { Clock, Logger, Random } from "../runtime/ports.ts";
 import type { ApiName, CloudCall } from "./call.ts";
 import { createEniClient, type EniClient } from "./enis.ts";
+import { CachedInstanceTypes, type InstanceTypes } from "./instance-types.ts";
 import { createInvoke } from "./invoke.ts";
 import { Limiter, defaultAllowance } from "./limiter.ts";
 import { createCloudMetrics, type CloudMetrics } from "./metrics.ts";
@@ -41,6 +42,7 @@ export interface Cloud {
   readonly enis: EniClient;
   readonly observer: EniObserver;
   readonly vSwitches: VSwitchPool;
+  readonly instanceTypes: InstanceTypes;
   readonly limiter: Limiter;
   /** RAM actions that the credential lacks. @see findDeniedActions */
   findDeniedActions(signal: AbortSignal): Promise<readonly string[]>;
@@ -74,14 +76,17 @@ export function createCloud(options: CloudOptions): Cloud {
     ttlMs: options.vSwitchCacheTtlMs ?? 1_200_000,
     size: options.vSwitchPoolSize ?? 1_000,
   });
+  const instanceTypes = new CachedInstanceTypes({ invoke, clock });
   const stop = () => {
     observer.close();
     vSwitches.close();
+    instanceTypes.close();
   };
   return {
     enis: createEniClient(invoke, regionId),
     observer,
     vSwitches,
+    instanceTypes,
     limiter,
     findDeniedActions: async (signal) => {
       const denied = await findDeniedActions(invoke, regionId, signal);

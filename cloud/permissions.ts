@@ -9,12 +9,14 @@ const nowhere = {
   vSwitch: "vsw-selfcheck",
   securityGroup: "sg-selfcheck",
   instance: "i-selfcheck",
+  instanceType: "ecs.selfcheck.none",
 };
 
 /** Rights are looked at before parameters, so a call about nothing answers "denied" or "not found". */
 const probes: Readonly<Partial<Record<ApiName, CallParameters>>> = {
   DescribeNetworkInterfaces: { NetworkInterfaceId: [nowhere.eni] },
   DescribeVSwitches: { VSwitchId: nowhere.vSwitch },
+  DescribeInstanceTypes: { InstanceTypes: [nowhere.instanceType] },
   CreateNetworkInterface: { VSwitchId: nowhere.vSwitch, SecurityGroupIds: [nowhere.securityGroup] },
   AttachNetworkInterface: { NetworkInterfaceId: nowhere.eni, InstanceId: nowhere.instance },
   DetachNetworkInterface: { NetworkInterfaceId: nowhere.eni, InstanceId: nowhere.instance },

@@ -1,4 +1,5 @@
 import type { NetworkInterface } from "../crds/v1beta1/network-interface.gen.ts";
+import type { Node } from "../crds/v1beta1/node.gen.ts";
 import { labels } from "../crds/v1beta1/names.ts";
 import type { PodENI } from "../crds/v1beta1/pod-eni.gen.ts";
 import type { PodNetworking } from "../crds/v1beta1/pod-networking.gen.ts";
@@ -28,6 +29,8 @@ export interface Caches {
   readonly podNetworkings: Stored<PodNetworking>;
   readonly podEnis: Stored<PodENI>;
   readonly networkInterfaces: Stored<NetworkInterface>;
+  /** Our Nodes; filled only while controller `node` runs. */
+  readonly nodeRecords: Stored<Node>;
 }
 
 type InformerSettings<T extends KubeObject> = ConstructorParameters<typeof Informer<T>>[0];
@@ -60,6 +63,7 @@ export function createCaches({ transport, clock, random, log, metrics }: World, 
       indexes: { node: (podEni) => listOf(podEni.metadata.labels?.[labels.node]), [planeIndex]: planesOf },
     }),
     networkInterfaces: stored<NetworkInterface>(resourceTypes.networkInterfaces),
+    nodeRecords: stored<Node>(resourceTypes.nodeRecords, { name: "node-records" }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { createCloud, type Cloud } from "../cloud/client.ts";
 import type { CloudCall } from "../cloud/call.ts";
+import * as nodeController from "../controllers/node/index.ts";
 import * as podEniController from "../controllers/pod-eni/index.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
 import { createObjectClient } from "../kube/object-client.ts";
@@ -9,13 +10,13 @@ import { Manager, type Runnable } from "../runtime/manager.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Clock, KubeObject, Logger, Random } from "../runtime/ports.ts";
 import type { Transport } from "../runtime/transport.ts";
-import { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createRoutes } from "../webhook/routes.ts";
 import type { AdmissionHandler } from "../webhook/admission.ts";
 import { createCaches } from "./caches.ts";
 import { isControllerEnabled, type ControlplaneConfig } from "./config.ts";
 import { createControllers } from "./controllers.ts";
 import { createElector } from "./election.ts";
+import { EniConfigSource } from "./eni-config-source.ts";
 
 /** What differs between production and the simulation; all else is built here. */
 export interface World {
@@ -107,6 +108,11 @@ export function buildControlplane(world: World): Controlplane {
   );
   if (isEnabled(podEniController.name)) {
     manager.add(leaderPart("interface-gc", (signal) => controllers.collector.run(signal)));
+  }
+
+  if (isEnabled(nodeController.name)) {
+    manager.addCache(caches.nodeRecords.informer);
+    if (config.centralizedIpam) manager.add(leaderPart("eni-config", (signal) => eniConfigSource.watch(signal)));
   }
 
   const routes = createRoutes({

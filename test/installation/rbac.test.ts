@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { apiNames, productOf } from "../../cloud/call.ts";
 import { group } from "../../crds/v1beta1/names.ts";
+import type { Node } from "../../crds/v1beta1/node.gen.ts";
 import { aNamespace, aPlane, aPod } from "../../e2e/manifests.ts";
 import { eventually } from "../../e2e/world.ts";
 import { readCrdManifests } from "../../kube/crd-manifests.ts";
@@ -164,8 +165,13 @@ function ramActions(): readonly string[] {
   return policy.Statement.flatMap(({ Action }) => Action).sort();
 }
 
-/** Two pods of a plane that is filled from eni-config come and go; one on each kind of interface. */
+/** The machines get their records; two pods of a plane that is filled from eni-config come and go, one on each kind of interface. */
 async function live({ kube, cloud }: RecordedRun): Promise<void> {
+  await eventually("the machines have their records", async () => {
+    const { body } = await kube.request("GET", "/apis/network.alibabacloud.com/v1beta1/nodes");
+    const { items } = body as { readonly items: readonly Node[] };
+    return items.length === 2 && items.every(({ status }) => status?.conditions !== undefined);
+  });
   await kube.apply(aNamespace("life"));
   await kube.apply(aPlane("elastic", { vSwitchOptions: [], eniOptions: { eniType: "Trunk" } }));
   await kube.untilPlaneSays("elastic", "VSwitchesFound");
