@@ -24,12 +24,13 @@ const capOfMachines = {
 };
 
 function aConfigMap(name: string, conf: object): AnyManifest {
+  const metadata = { name, namespace: "kube-system" };
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
-    metadata: { name, namespace: "kube-system" },
+    metadata,
     data: { eni_conf: JSON.stringify(conf) },
-  } as AnyManifest;
+  };
 }
 
 /** A machine that only the API server knows: no kubelet, no instance. */
@@ -87,7 +88,7 @@ describe("the record of a machine", () => {
       // Not centralised: the rest is the daemon's.
       expect(Object.keys(record.spec!).sort()).toEqual(["nodeCap", "nodeMetadata"]);
     }
-    const calls = sandbox.cloud.report().apis["DescribeInstanceTypes"];
+    const calls = sandbox.cloud.report().apis.DescribeInstanceTypes;
     // One for the machines; the check of permissions made the other.
     expect(calls?.calls).toBe(2);
   }, 60_000);

@@ -103,22 +103,21 @@ interface Outcome {
 function planReport(state: NodeState, machine: Machine): NodePlan {
   const { record } = state;
   const mode = recordedMode(record) ?? machine.mode;
-  const outcome = toOutcome(state, machine, mode);
-  const modeChange = mode === machine.mode ? [] : [toModeChange(mode, machine.mode)];
-  const notices = outcome.notices;
-  const finding = [...outcome.findings, ...modeChange][0] ?? {
-    reason: reasons.recorded,
-    message: notices.map(({ note }) => note).join("; "),
-  };
-  const isSaid = isSameJson(finding, { reason: record?.condition?.reason, message: record?.condition?.message });
-  const written = toWrite(state, machine, mode, outcome.spec);
-  const requeue = outcome.requeueAfterMs === undefined ? {} : { requeueAfterMs: outcome.requeueAfterMs };
-  if (isSaid && record?.isConditionCurrent === true && isEmpty(written)) return { type: "settled", ...requeue };
+  const { spec, findings, notices, requeueAfterMs } = toOutcome(state, machine, mode);
+  const finding = [...findings, ...toModeFindings(mode, machine.mode)][0] ?? toGood(notices);
+  const written = toWrite(state, machine.uid, mode, spec);
+  const isSaid = saysSame(record, finding);
+  const requeue = requeueAfterMs === undefined ? {} : { requeueAfterMs };
+  if (written === undefined && isSaid && record?.isConditionCurrent === true) return { type: "settled", ...requeue };
   return { type: "report", ...written, finding, news: isSaid ? [] : toNews(finding, notices), ...requeue };
 }
 
-function isEmpty({ create, patch }: Pick<NodeReport, "create" | "patch">): boolean {
-  return create === undefined && patch === undefined;
+function toGood(notices: readonly Notice[]): Finding {
+  return { reason: reasons.recorded, message: notices.map(({ note }) => note).join("; ") };
+}
+
+function saysSame(record: NodeRecord | undefined, { reason, message }: Finding): boolean {
+  return record?.condition?.reason === reason && record.condition.message === message;
 }
 
 function toNews(finding: Finding, notices: readonly Notice[]): readonly Notice[] {
@@ -131,9 +130,10 @@ function recordedMode(record: NodeRecord | undefined): Machine["mode"] | undefin
   return label.toLowerCase() === "enionly" ? "eniOnly" : "default";
 }
 
-function toModeChange(recorded: string, wanted: string): Finding {
+function toModeFindings(recorded: Machine["mode"], wanted: Machine["mode"]): readonly Finding[] {
+  if (recorded === wanted) return [];
   const message = `node exclusive mode changed to ${wanted}, but the node joined as ${recorded}, which stays; a node takes another mode when it joins anew`;
-  return { reason: reasons.modeChanged, message };
+  return [{ reason: reasons.modeChanged, message }];
 }
 
 function toOutcome(state: NodeState, machine: Machine, mode: Machine["mode"]): Outcome {
@@ -207,36 +207,42 @@ function keepSame(spec: NodeSpec, sections: Partial<Sections>): Partial<Sections
   return Object.fromEntries(entries);
 }
 
-/** The record as it is to be, as a creation or as the difference to what is there. */
+/** What is ours in a record. */
+type Ours = Pick<NodeRecord, "labels" | "finalizers" | "owners" | "applied"> & { readonly spec: NodeSpec };
+
+const nothing: Ours = { labels: {}, finalizers: [], owners: [], applied: undefined, spec: {} };
+
+/** The record as it is to be, as a creation or as the difference to what is there; undefined when there is none. */
 function toWrite(
-  state: NodeState,
-  machine: Machine,
+  { name, record }: NodeState,
+  uid: string,
   mode: Machine["mode"],
   spec: NodeSpec,
-): Pick<NodeReport, "create" | "patch"> {
-  const { name, record } = state;
-  const applied = toApplied(record, spec);
-  const wanted = {
+): Pick<NodeReport, "create" | "patch"> | undefined {
+  const current: Ours = { ...nothing, ...record, spec: record?.spec ?? {} };
+  const wanted = toBody({
+    labels: { ...current.labels, [labels.nodeName]: name, [labels.exclusiveMode]: mode },
+    finalizers: withOurs(current.finalizers),
+    owners: toOwners(current.owners, name, uid),
+    applied: toApplied(record, spec),
+    spec,
+  });
+  if (record === undefined) return { create: { ...recordType, ...wanted, metadata: { name, ...wanted.metadata } } };
+  const patch = toMergePatch(toBody(current), wanted);
+  return patch && { patch };
+}
+
+function toBody(ours: Ours) {
+  const { applied } = ours;
+  return {
     metadata: {
-      labels: { ...record?.labels, [labels.nodeName]: name, [labels.exclusiveMode]: mode },
-      finalizers: withOurs(record?.finalizers ?? []),
-      ownerReferences: toOwners(record?.owners ?? [], name, machine.uid),
+      labels: ours.labels,
+      finalizers: ours.finalizers,
+      ownerReferences: ours.owners,
       ...(applied !== undefined && { annotations: { [annotations.nodeSpecApplied]: applied } }),
     },
-    spec,
+    spec: ours.spec,
   };
-  if (record === undefined) return { create: { ...recordType, ...wanted, metadata: { name, ...wanted.metadata } } };
-  const current = {
-    metadata: {
-      labels: record.labels,
-      finalizers: record.finalizers,
-      ownerReferences: record.owners,
-      ...(record.applied !== undefined && { annotations: { [annotations.nodeSpecApplied]: record.applied } }),
-    },
-    spec: record.spec ?? {},
-  };
-  const patch = toMergePatch(current, wanted);
-  return patch === undefined ? {} : { patch };
 }
 
 /** What the annotation is to say: as it is, unless a part is written. */

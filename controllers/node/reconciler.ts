@@ -54,7 +54,7 @@ export class NodeReconciler implements Reconciler {
     let plan = planNode(state);
     if (plan.type === "look") plan = planNode({ ...state, lookups: await this.#lookUp(plan, signal) });
     await this.#execute(plan, { name: key, node, record }, signal);
-    return "requeueAfterMs" in plan && plan.requeueAfterMs !== undefined ? { requeueAfterMs: plan.requeueAfterMs } : {};
+    return "requeueAfterMs" in plan ? { requeueAfterMs: plan.requeueAfterMs } : {};
   }
 
   async #lookUp(look: NodePlan & { readonly type: "look" }, signal: AbortSignal): Promise<Lookups> {
