@@ -6,7 +6,7 @@ import {
   TransientError,
   type OperatorError,
 } from "../../runtime/errors.ts";
-import { aCoreNode, NodeWorld, usableConf } from "./world.fixture.ts";
+import { aCoreNode, NodeWorld, usableConf } from "../../test/fixtures/node-world.ts";
 
 const finalizer = "network.alibabacloud.com/node-controller";
 const modeLabel = "k8s.aliyun.com/exclusive-mode-eni-type";
@@ -81,19 +81,38 @@ describe("controller node", () => {
   });
 
   it.each([
-    { name: "another machine of the same type", change: { providerId: "cn-test.i-2" }, lookups: 1, adapters: 4 },
-    { name: "another type", change: { labels: { [typeLabel]: "ecs.g7.4xlarge" } }, lookups: 2, adapters: 8 },
-    { name: "another zone", change: { labels: { "topology.kubernetes.io/zone": "zone-b" } }, lookups: 1, adapters: 4 },
-  ])("follows the core Node: $name", async ({ change, lookups, adapters }) => {
+    {
+      name: "another machine of the same type",
+      change: { providerId: "cn-test.i-2" },
+      want: { instanceID: "i-2" },
+      lookups: 1,
+      adapters: 4,
+    },
+    {
+      name: "another type",
+      change: { labels: { [typeLabel]: "ecs.g7.4xlarge" } },
+      want: { instanceType: "ecs.g7.4xlarge" },
+      lookups: 2,
+      adapters: 8,
+    },
+    {
+      name: "another zone",
+      change: { labels: { "topology.kubernetes.io/zone": "zone-b" } },
+      want: { zoneID: "zone-b" },
+      lookups: 1,
+      adapters: 4,
+    },
+  ])("follows the core Node: $name", async ({ change, want, lookups, adapters }) => {
     const world = await aRecorded();
     world.node = aCoreNode(change);
     await world.reconcile();
     const { nodeMetadata, nodeCap } = world.record!.spec!;
     expect(nodeMetadata).toEqual({
       regionID: "cn-test",
-      instanceType: change.labels?.[typeLabel as never] ?? "ecs.g7.xlarge",
-      instanceID: change.providerId === undefined ? "i-1" : "i-2",
-      zoneID: change.labels?.["topology.kubernetes.io/zone" as never] ?? "zone-a",
+      instanceType: "ecs.g7.xlarge",
+      instanceID: "i-1",
+      zoneID: "zone-a",
+      ...want,
     });
     expect([nodeCap?.adapters, world.lookups.length]).toEqual([adapters, lookups]);
   });

@@ -3,7 +3,7 @@ import type { NodeSpec } from "../../crds/v1beta1/node.gen.ts";
 import { ConflictError } from "../../runtime/errors.ts";
 import fc from "../../test/fixtures/property.ts";
 import type { SectionName } from "./sections.ts";
-import { aCoreNode, NodeWorld, usableConf } from "./world.fixture.ts";
+import { aCoreNode, NodeWorld, usableConf } from "../../test/fixtures/node-world.ts";
 
 /** A value that this controller never makes. */
 function foreign(name: SectionName, number: number): NodeSpec[SectionName] {
