@@ -6,6 +6,7 @@ import type { Suspension } from "../domain/suspension/suspension.ts";
 import type { ApiName, CloudCall } from "./call.ts";
 import { CallGate, type WantedLevel } from "./call-gate.ts";
 import { createEniClient, type EniClient } from "./enis.ts";
+import { CachedInstanceTypes, type InstanceTypes } from "./instance-types.ts";
 import { createInvoke, createProbe } from "./invoke.ts";
 import { Limiter, defaultAllowance } from "./limiter.ts";
 import { createCloudMetrics, type CloudMetrics } from "./metrics.ts";
@@ -50,6 +51,7 @@ export interface Cloud {
   readonly enis: EniClient;
   readonly observer: EniObserver;
   readonly vSwitches: VSwitchPool;
+  readonly instanceTypes: InstanceTypes;
   readonly limiter: Limiter;
   /** Why such a call would be held back now; undefined: it would not. Asked before work is begun that needs it. */
   suspensionOf(api: ApiName, priority: CallPriority): Suspension | undefined;
@@ -103,15 +105,18 @@ export function createCloud(options: CloudOptions): Cloud {
     size: options.vSwitchPoolSize ?? 1_000,
   });
   gate.onChange(() => observer.lookSoon());
+  const instanceTypes = new CachedInstanceTypes({ invoke, clock });
   const stop = () => {
     gate.close();
     observer.close();
     vSwitches.close();
+    instanceTypes.close();
   };
   return {
     enis: createEniClient(invoke, regionId),
     observer,
     vSwitches,
+    instanceTypes,
     limiter,
     suspensionOf: (api, priority) => gate.suspensionOf(api, priority),
     onSuspensionChange: (listener) => gate.onChange(listener),

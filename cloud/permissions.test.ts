@@ -26,7 +26,7 @@ describe("the check of permissions", () => {
   it("finds nothing when the cloud only misses the resources", async () => {
     const { asked, invoke } = world((api) => (api.startsWith("Describe") ? undefined : notFound(api)));
     await expect(findDeniedActions(invoke, "cn-hangzhou", never)).resolves.toEqual([]);
-    expect(new Set(asked).size).toBe(6);
+    expect(new Set(asked).size).toBe(7);
   });
 
   it("names every action that is denied, and asks on after the first", async () => {

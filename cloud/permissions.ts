@@ -9,6 +9,7 @@ const nowhere = {
   vSwitch: "vsw-selfcheck",
   securityGroup: "sg-selfcheck",
   instance: "i-selfcheck",
+  instanceType: "ecs.selfcheck.none",
 };
 
 /** A read about nothing, which says whether a product answers at all. */
@@ -22,6 +23,7 @@ export const productProbes: Readonly<Record<Product, { readonly api: ApiName; re
 const probes: Readonly<Partial<Record<ApiName, CallParameters>>> = {
   DescribeNetworkInterfaces: productProbes.ecs.parameters,
   DescribeVSwitches: productProbes.vpc.parameters,
+  DescribeInstanceTypes: { InstanceTypes: [nowhere.instanceType] },
   CreateNetworkInterface: { VSwitchId: nowhere.vSwitch, SecurityGroupIds: [nowhere.securityGroup] },
   AttachNetworkInterface: { NetworkInterfaceId: nowhere.eni, InstanceId: nowhere.instance },
   DetachNetworkInterface: { NetworkInterfaceId: nowhere.eni, InstanceId: nowhere.instance },

@@ -1,6 +1,6 @@
 import type { NetworkInterface } from "../crds/v1beta1/network-interface.gen.ts";
-import { labels } from "../crds/v1beta1/names.ts";
 import type { Node } from "../crds/v1beta1/node.gen.ts";
+import { labels } from "../crds/v1beta1/names.ts";
 import type { PodENI } from "../crds/v1beta1/pod-eni.gen.ts";
 import type { PodNetworking } from "../crds/v1beta1/pod-networking.gen.ts";
 import type { CoreNode, Namespace, Pod } from "../domain/kubernetes/objects.ts";

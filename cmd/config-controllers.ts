@@ -10,7 +10,7 @@ const runsByDefault: Readonly<Record<string, boolean>> = {
 };
 
 /** Known by name so that the published file is understood, but this program does not have them. */
-const notThereYet = ["node", "multi-ip-node", "multi-ip-pod"];
+const notThereYet = ["multi-ip-node", "multi-ip-pod"];
 
 /** Every entry that configuration `controllers` may have. */
 export const controllerEntries: readonly string[] = [

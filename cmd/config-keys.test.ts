@@ -181,13 +181,13 @@ const rows: Readonly<Record<keyof FileConfig, Row>> = {
       ["l2", ""],
     ],
   },
-  nodeMaxConcurrent: idle(integer(10, 10_000)),
-  nodeLabelWhiteList: idle({
+  nodeMaxConcurrent: integer(10, 10_000),
+  nodeLabelWhiteList: {
     default: {},
     accepted: [[{ pool: "a" }, { pool: "a" }]],
     refused: [["pool"], "pool", { pool: 1 }],
-  }),
-  centralizedIpam: idle(flag(false)),
+  },
+  centralizedIpam: flag(false),
   multiIpPodMaxConcurrent: idle(integer(500, 20_000)),
   multiIpNodeMaxConcurrent: idle(integer(500, 20_000)),
   multiIpNodeSyncPeriodMs: idle(duration(43_200_000)),
@@ -304,10 +304,8 @@ describe("keys of the configuration file", () => {
     const { problems, warnings } = read(chart);
     expect(problems).toEqual([]);
     expect(warnings).toEqual([
-      "controllers enables node, which this program does not have yet",
       "controllers enables multi-ip-node, which this program does not have yet",
       "controllers enables multi-ip-pod, which this program does not have yet",
-      "centralizedIPAM has no effect: the pool of shared interfaces is not there yet",
     ]);
   });
 });

@@ -152,7 +152,7 @@ const nodeLabelWhiteList: ConfigKey<Readonly<Record<string, string>>> = {
   key: "nodeLabelWhiteList",
   default: "",
   valid: "map of texts",
-  meaning: "labels that a node must carry",
+  meaning: "labels that a machine must carry to get a Node",
   schema: { ...nullable("object"), additionalProperties: { type: "string" } },
   read: (reader) => reader.textMap("nodeLabelWhiteList"),
 };
@@ -198,7 +198,6 @@ function readRateLimit(reader: ConfigReader): Readonly<Partial<Record<ApiName, n
 const workers = { min: 1, max: 10_000 };
 const poolWorkers = { min: 1, max: 20_000 };
 const noPool = "the pool of shared interfaces is not there yet";
-const noNode = "controller `node` is not there yet";
 
 /** The configuration file. Members are its keys with our spelling of acronyms and units. Source: the published file. */
 export const configKeys = {
@@ -246,9 +245,13 @@ export const configKeys = {
     ["l0", "l1"],
     "less work while the cloud is in trouble; [live](#while-it-runs)",
   ),
-  nodeMaxConcurrent: idle(integer("nodeMaxConcurrent", 10, workers, ""), noNode),
-  nodeLabelWhiteList: idle(nodeLabelWhiteList, noNode),
-  centralizedIpam: idle(flag("centralizedIPAM", false, ""), noPool),
+  nodeMaxConcurrent: integer("nodeMaxConcurrent", 10, workers, "workers of controller `node`"),
+  nodeLabelWhiteList,
+  centralizedIpam: flag(
+    "centralizedIPAM",
+    false,
+    "controller `node` fills what no node daemon fills in a Node from `eni-config`; the shared pool itself is not there yet",
+  ),
   multiIpPodMaxConcurrent: idle(integer("multiIPPodMaxConcurrent", 500, poolWorkers, ""), noPool),
   multiIpNodeMaxConcurrent: idle(integer("multiIPNodeMaxConcurrent", 500, poolWorkers, ""), noPool),
   multiIpNodeSyncPeriodMs: idle(duration("multiIPNodeSyncPeriod", "12h", ""), noPool),

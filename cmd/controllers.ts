@@ -3,6 +3,7 @@ import { annotations } from "../crds/v1beta1/names.ts";
 import type { Cloud } from "../cloud/client.ts";
 import { InterfaceCollector } from "../controllers/interface-gc/index.ts";
 import * as networkInterfaceController from "../controllers/network-interface/index.ts";
+import * as nodeController from "../controllers/node/index.ts";
 import * as podEniController from "../controllers/pod-eni/index.ts";
 import * as podNetworkingController from "../controllers/pod-networking/index.ts";
 import * as podController from "../controllers/pod/index.ts";
@@ -18,9 +19,9 @@ import { Places } from "../runtime/places.ts";
 import type { KubeObject, SharedClock } from "../runtime/ports.ts";
 import { keyOf, type Reconciler } from "../runtime/reconcile.ts";
 import { SharedCauses } from "../runtime/shared-causes.ts";
-import type { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createBindMetrics } from "./bind-metrics.ts";
 import type { Caches } from "./caches.ts";
+import type { EniConfigSource } from "./eni-config-source.ts";
 import { createFallbackNetworks } from "./fallback-networks.ts";
 import { createPlanes, type Planes } from "./planes.ts";
 import { apiOf, detachingInterfaces, isAwaited, isUnfinished, isUnready } from "./suspension.ts";
@@ -52,7 +53,7 @@ const allocationPlaces = 100;
 export function createControllers(world: World, parts: ControllerParts): Controllers {
   const { config, clock, random, log, metrics } = world;
   const { caches, cloud, recorder, sharedClock } = parts;
-  const { pods, nodes, podNetworkings, podEnis, networkInterfaces } = caches;
+  const { pods, nodes, podNetworkings, podEnis, networkInterfaces, nodeRecords } = caches;
   const needsIpv6 = config.ipStack !== "ipv4";
   const places = new Places({ limit: allocationPlaces, log });
   const creations = new Operations<Eni>({ clock, log });
@@ -144,6 +145,15 @@ export function createControllers(world: World, parts: ControllerParts): Control
     log,
   });
   const planes = createPlanes(world, parts);
+  const nodeReconciler = new nodeController.NodeReconciler({
+    nodes: nodes.lister,
+    nodeRecords,
+    instanceTypes: cloud.instanceTypes,
+    eniConfig: parts.eniConfig,
+    settings: { labelWhiteList: config.nodeLabelWhiteList, isCentralized: config.centralizedIpam },
+    recorder: recorder.forController(nodeController.name),
+    clock,
+  });
   const controller = (name: string, reconciler: Reconciler, workers: number): Controller =>
     new Controller({ name, reconciler, workers, clock, log, metrics, random });
   const controllers = {
@@ -151,6 +161,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     pod: controller(podController.name, podReconciler, config.podMaxConcurrent),
     podEni: controller(podEniController.name, podEniReconciler, config.podEniMaxConcurrent),
     networkInterface: controller(networkInterfaceController.name, networkInterfaceReconciler, config.eniMaxConcurrent),
+    node: controller(nodeController.name, nodeReconciler, config.nodeMaxConcurrent),
   };
 
   // What wakes whom.
@@ -186,7 +197,11 @@ export function createControllers(world: World, parts: ControllerParts): Control
     onUpdate: () => undefined,
     onDelete: (record) => podEniReconciler.interfaceGone(record),
   });
+  const wakeNode = (node: KubeObject): void => controllers.node.enqueue(node.metadata.name);
+  onEvery(nodeRecords.informer, wakeNode);
+  parts.eniConfig.onChanged(() => nodes.lister.list().forEach(wakeNode));
   onEvery(nodes.informer, (node) => {
+    wakeNode(node);
     for (const pod of pods.lister.byIndex("node", node.metadata.name)) controllers.pod.enqueue(keyOfObject(pod));
     for (const podEni of podEnis.lister.byIndex("node", node.metadata.name)) wakePodEni(keyOfObject(podEni));
   });

@@ -1,5 +1,6 @@
 import { createCloud, type Cloud } from "../cloud/client.ts";
 import type { CloudCall } from "../cloud/call.ts";
+import * as nodeController from "../controllers/node/index.ts";
 import * as podEniController from "../controllers/pod-eni/index.ts";
 import * as podNetworkingController from "../controllers/pod-networking/index.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
@@ -12,7 +13,6 @@ import { Manager, type Runnable } from "../runtime/manager.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Clock, KubeObject, Logger, Random } from "../runtime/ports.ts";
 import type { Transport } from "../runtime/transport.ts";
-import { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createRoutes } from "../webhook/routes.ts";
 import type { AdmissionHandler } from "../webhook/admission.ts";
 import { createCaches, intentIndex } from "./caches.ts";
@@ -20,6 +20,7 @@ import type { Degradation } from "./config-watch.ts";
 import { isControllerEnabled, type ControlplaneConfig } from "./config.ts";
 import { createControllers } from "./controllers.ts";
 import { createElector } from "./election.ts";
+import { EniConfigSource } from "./eni-config-source.ts";
 
 /** What differs between production and the simulation; all else is built here. */
 export interface World {
@@ -124,6 +125,9 @@ export function buildControlplane(given: World): Controlplane {
 
   if (isEnabled(podNetworkingController.name)) {
     manager.add(leaderPart("vswitch-survey", (signal) => controllers.planes.survey(signal)));
+  }
+  if (isEnabled(nodeController.name) && config.centralizedIpam) {
+    manager.add(leaderPart("eni-config", (signal) => eniConfigSource.watch(signal)));
   }
 
   const routes = createRoutes({

@@ -1,6 +1,7 @@
 /** The cluster as its users see it: objects, their conditions, their events, and the API server's refusals. */
 import type { Condition } from "../crds/v1beta1/condition.ts";
 import type { NetworkInterface } from "../crds/v1beta1/network-interface.gen.ts";
+import type { Node as NodeRecord } from "../crds/v1beta1/node.gen.ts";
 import type { PodENI } from "../crds/v1beta1/pod-eni.gen.ts";
 import type { PodNetworking } from "../crds/v1beta1/pod-networking.gen.ts";
 import type { Transport, TransportResponse } from "../runtime/transport.ts";
@@ -16,6 +17,8 @@ export const pathOf = {
   plane: (name: string) => `${ours}/podnetworkings/${name}`,
   pod: (namespace: string, name: string) => `/api/v1/namespaces/${namespace}/pods/${name}`,
   node: (name: string) => `/api/v1/nodes/${name}`,
+  nodeRecord: (name: string) => `${ours}/nodes/${name}`,
+  configMap: (namespace: string, name: string) => `/api/v1/namespaces/${namespace}/configmaps/${name}`,
   statefulSet: (namespace: string, name: string) => `/apis/apps/v1/namespaces/${namespace}/statefulsets/${name}`,
 } as const;
 
@@ -103,6 +106,10 @@ export class Kube {
     return this.#get<Node>(`/api/v1/nodes/${name}`);
   }
 
+  nodeRecord(name: string): Promise<NodeRecord | undefined> {
+    return this.#get<NodeRecord>(pathOf.nodeRecord(name));
+  }
+
   async pods(namespace: string): Promise<readonly Pod[]> {
     return this.#list<Pod>(`/api/v1/namespaces/${namespace}/pods`);
   }
@@ -169,6 +176,18 @@ export class Kube {
       `PodNetworking ${name} says ${reason}`,
       async () => withReason((await this.plane(name))?.status?.conditions, reason),
       { limitMs, state: async () => (await this.plane(name))?.status },
+    );
+  }
+
+  /** Waits until condition `Ready` of the machine's record has the reason; returns the record. */
+  untilNodeRecordSays(name: string, reason: string, limitMs = 30_000): Promise<NodeRecord> {
+    return eventually(
+      `Node ${name} says ${reason}`,
+      async () => {
+        const record = await this.nodeRecord(name);
+        return withReason(record?.status?.conditions, reason) === undefined ? undefined : record;
+      },
+      { limitMs, state: () => this.nodeRecord(name) },
     );
   }
 

@@ -27,11 +27,14 @@ const published = {
     exclusiveMode: "k8s.aliyun.com/exclusive-mode-eni-type",
     lingjunWorker: "alibabacloud.com/lingjun-worker",
     nodeType: "type",
+    nodeName: "name",
+    nodeConfig: "terway-config",
   },
   finalizers: {
     podEni: "network.alibabacloud.com/pod-eni",
     podEniLegacy: "pod-eni",
     networkInterface: "network.alibabacloud.com/eni",
+    node: "network.alibabacloud.com/node-controller",
   },
   resources: { eni: "aliyun/eni", memberEni: "aliyun/member-eni" },
   tags: { clusterId: "ack.aliyun.com", creator: "creator" },
@@ -45,7 +48,10 @@ describe("names on the wire", () => {
   });
 
   it("that are ours stay what they are, for stored objects have them", () => {
-    expect(annotations.createAttempts).toBe("k8s.aliyun.com/create-attempts");
+    expect([annotations.createAttempts, annotations.nodeSpecApplied]).toEqual([
+      "k8s.aliyun.com/create-attempts",
+      "k8s.aliyun.com/node-spec-applied",
+    ]);
     expect(schedulingGate).toBe("network.alibabacloud.com/pod-networking");
     expect([tags.podEniUid, tags.interface, tags.attempt]).toEqual([
       "k8s.aliyun.com/pod-eni-uid",

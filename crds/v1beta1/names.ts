@@ -14,6 +14,8 @@ export const finalizers = {
   podEniLegacy: "pod-eni",
   /** On NetworkInterface; removed by controller `eni` once the cloud interface is gone. */
   networkInterface: "network.alibabacloud.com/eni",
+  /** On our Node; set and removed by controller `node`. */
+  node: "network.alibabacloud.com/node-controller",
 } as const;
 
 export const annotations = {
@@ -38,6 +40,11 @@ export const annotations = {
    * so it is written before the call that it names.
    */
   createAttempts: "k8s.aliyun.com/create-attempts",
+  /**
+   * On our Node, ours: JSON of those of `spec.eni`, `pool`, `flavor` and `datapath` that controller `node` wrote, as it
+   * wrote them. What has another value now was written by somebody else and is theirs.
+   */
+  nodeSpecApplied: "k8s.aliyun.com/node-spec-applied",
 } as const;
 
 export const labels = {
@@ -45,8 +52,12 @@ export const labels = {
   node: "k8s.aliyun.com/node",
   /** On Pod or core Node, exactly `true`: leave alone. */
   ignore: "k8s.aliyun.com/ignore-by-terway",
-  /** On core Node: `eniOnly` (any case) makes every pod of the node use exclusive interfaces. */
+  /** On core Node and our Node: `eniOnly` (any case) makes every pod of the node use exclusive interfaces. */
   exclusiveMode: "k8s.aliyun.com/exclusive-mode-eni-type",
+  /** On our Node: its name. */
+  nodeName: "name",
+  /** On core Node: name of a ConfigMap in `kube-system` that is merged over eni-config for this machine. */
+  nodeConfig: "terway-config",
   /** On core Node: `virtual-kubelet` nodes are left alone. */
   nodeType: "type",
   lingjunWorker: "alibabacloud.com/lingjun-worker",

@@ -1,5 +1,5 @@
 /** The cluster's defaults for pods and planes that name no vSwitch or security group. */
-import { memberOf, textOf, textsOf, toJsonObject } from "./go-json.ts";
+import { memberOf, textOf, textsOf, toJsonObject, type JsonObject } from "./go-json.ts";
 
 /** The part of the daemon's configuration that this program reads. Source: ConfigMap `kube-system/eni-config`, key `eni_conf`. */
 export interface EniConfig {
@@ -13,6 +13,8 @@ export interface EniConfig {
 /** An interface can be in at most 10 security groups. Source: ECS CreateNetworkInterface, `SecurityGroupIds`. */
 export const maxSecurityGroups = 10;
 
+const where = "eni_conf";
+
 const ipStacks = ["ipv4", "ipv6", "dual"] as const;
 
 /**
@@ -21,8 +23,11 @@ const ipStacks = ["ipv4", "ipv6", "dual"] as const;
  */
 export function parseEniConfig(text: string): EniConfig {
   if (text.trim() === "") throw new Error("eni_conf is empty");
-  const where = "eni_conf";
-  const object = toJsonObject(JSON.parse(text), where);
+  return readEniConfig(toJsonObject(JSON.parse(text), where));
+}
+
+/** As {@link parseEniConfig}, of the object that the text holds. */
+export function readEniConfig(object: JsonObject): EniConfig {
   const zones = toJsonObject(memberOf(object, "vswitches") ?? {}, `${where}.vswitches`);
   const vSwitchIds = Object.keys(zones).flatMap((zone) => textsOf(zones, zone, `${where}.vswitches`));
   const securityGroup = textOf(object, "security_group", where);

@@ -35,6 +35,19 @@ export function flagOf(object: JsonObject, name: string, where: string): boolean
   throw new Error(`${where}.${name} must be true or false, got ${describe(value)}`);
 }
 
+/** A whole number of 0 or more; 0 when unset. @throws Error */
+export function countOf(object: JsonObject, name: string, where: string): number {
+  const value = memberOf(object, name) ?? 0;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0) return value;
+  throw new Error(`${where}.${name} must be a whole number of 0 or more, got ${describe(value)}`);
+}
+
+/** A map of texts; empty when unset. @throws Error */
+export function textMapOf(object: JsonObject, name: string, where: string): Readonly<Record<string, string>> {
+  const map = toJsonObject(memberOf(object, name) ?? {}, `${where}.${name}`);
+  return Object.fromEntries(Object.keys(map).map((key) => [key, textOf(map, key, `${where}.${name}`)]));
+}
+
 /** A list member; empty when unset. @throws Error */
 export function listOf(object: JsonObject, name: string, where: string): readonly unknown[] {
   const value = memberOf(object, name) ?? [];

@@ -141,7 +141,8 @@ export const describeInstanceTypes: Action = ({ parameters }) => {
   };
 };
 
-// No NetworkCardQuantity: real answers leave it out for types with one card. Source: cloud-api §C6, last paragraph.
+// No NetworkCardQuantity and no NetworkCards: real answers leave them out for types with one card, and have empty objects.
+// Source: cloud-api §C6, last paragraph.
 function toInstanceTypeAnswer(instanceTypeId: string): Answer[] {
   const limits = findInstanceType(instanceTypeId);
   if (limits === undefined) return [];
@@ -166,6 +167,9 @@ function toInstanceTypeAnswer(instanceTypeId: string): Answer[] {
           NetworkCardInfo: Array.from({ length: limits.networkCards }, (_, index) => ({ NetworkCardIndex: index })),
         },
       }),
+      JumboFrameSupport: true,
+      Clock: {},
+      EnhancedNetwork: {},
     },
   ];
 }

@@ -40,9 +40,8 @@ export const needs: readonly Need[] = [
   {
     resource: "configmaps",
     verbs: ["get"],
-    names: ["eni-config"],
     namespace: "kube-system",
-    by: "webhook/eni-config-source.ts",
+    by: "cmd/eni-config-source.ts; a machine's label names which",
   },
   { group, resource: "podnetworkings", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
   { group, resource: "podnetworkings/status", verbs: ["patch"], by: "controllers/pod-networking" },
@@ -56,6 +55,14 @@ export const needs: readonly Need[] = [
   { group, resource: "networkinterfaces", verbs: ["patch"], by: "controllers/network-interface" },
   { group, resource: "networkinterfaces/status", verbs: ["patch"], by: "controllers/network-interface" },
   { group, resource: "nodes", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
+  { group, resource: "nodes", verbs: ["create", "patch"], by: "controllers/node" },
+  { group, resource: "nodes/status", verbs: ["patch"], by: "controllers/node" },
+  {
+    resource: "nodes/finalizers",
+    verbs: ["update"],
+    by: "controllers/node, blockOwnerDeletion",
+    unseen: "an admission plugin asks for it, no call",
+  },
   { group, resource: "noderuntimes", verbs: ["list"], by: "kube/crd-installer.ts, whyNotListed" },
   { group: "events.k8s.io", resource: "events", verbs: ["create"], by: "kube/event-recorder.ts" },
   {

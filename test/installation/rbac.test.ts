@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { apiNames, productOf } from "../../cloud/call.ts";
 import { group } from "../../crds/v1beta1/names.ts";
+import type { Node } from "../../crds/v1beta1/node.gen.ts";
+import { pathOf } from "../../e2e/kube.ts";
 import { aNamespace, aPlane, aPod } from "../../e2e/manifests.ts";
 import { eventually } from "../../e2e/world.ts";
 import { readCrdManifests } from "../../kube/crd-manifests.ts";
@@ -165,8 +167,13 @@ function ramActions(): readonly string[] {
   return policy.Statement.flatMap(({ Action }) => Action).sort();
 }
 
-/** Two pods of a plane that is filled from eni-config come and go; one on each kind of interface. */
+/** The machines get their records and lose them; two pods of a plane that is filled from eni-config come and go, one on each kind of interface. */
 async function live({ kube, cloud }: RecordedRun): Promise<void> {
+  await eventually("the machines have their records", async () => {
+    const { body } = await kube.request("GET", "/apis/network.alibabacloud.com/v1beta1/nodes");
+    const { items } = body as { readonly items: readonly Node[] };
+    return items.length === 2 && items.every(({ status }) => status?.conditions !== undefined);
+  });
   await kube.apply(aNamespace("life"));
   await kube.apply(aPlane("elastic", { vSwitchOptions: [], eniOptions: { eniType: "Trunk" } }));
   await kube.untilPlaneSays("elastic", "VSwitchesFound");
@@ -177,6 +184,13 @@ async function live({ kube, cloud }: RecordedRun): Promise<void> {
     await kube.untilRunning("life", plane);
   }
   for (const name of ["elastic", "exclusive"]) await kube.deletePod("life", name);
+  for (const name of ["node-0001", "node-0002"]) {
+    await kube.patch(pathOf.node(name), { metadata: { labels: { "k8s.aliyun.com/ignore-by-terway": "true" } } });
+    await eventually("the record is let go", async () => {
+      const record = await kube.nodeRecord(name);
+      return record !== undefined && (record.metadata.finalizers ?? []).length === 0;
+    });
+  }
   await eventually("every interface is gone", async () => {
     const isKept = cloud.enis().some(({ tags }) => tags.get("k8s.aliyun.com/pod-eni-uid") !== undefined);
     return !isKept && (await kube.podEnis("life")).length + (await kube.networkInterfaces()).length === 0;

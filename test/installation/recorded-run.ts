@@ -127,12 +127,13 @@ async function startProgram(world: {
   return { ended };
 }
 
-/** The installed configuration, with what is the cluster's own and with places that this process may use. */
+/** The installed configuration with every controller, what is the cluster's own, and places that this process may use. */
 function readConfig(directory: string): ControlplaneConfig {
   const [installed] = readFiles("config/manager/ctrl-config.yaml");
   const configPath = join(directory, "ctrl-config.yaml");
   const { regionId: regionID, clusterId: clusterID, vpcId: vpcID } = landscape;
-  const changes = { regionID, clusterID, vpcID, certDir: join(directory, "certs"), kubeClientQPS: 500 };
+  const everything = { controllers: ["*"], centralizedIPAM: true };
+  const changes = { regionID, clusterID, vpcID, certDir: join(directory, "certs"), kubeClientQPS: 500, ...everything };
   writeFileSync(configPath, stringify({ ...installed, ...changes }));
   const credentialPath = join(directory, "ctrl-secret.yaml");
   writeFileSync(credentialPath, "{}\n");

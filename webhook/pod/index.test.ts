@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import type { KubeObject, Recorder } from "../../runtime/ports.ts";
 import type { Plane } from "../../domain/pod-network/plane.ts";
-import { EniConfigSource } from "../eni-config-source.ts";
+import { EniConfigSource } from "../../cmd/eni-config-source.ts";
 import type { AdmissionRequest } from "../admission.ts";
 import { createPodAdmission } from "./index.ts";
 
@@ -33,7 +33,7 @@ function aWorld(given: { planes?: Plane[]; namespace?: KubeObject; eniConf?: str
         if (eniConf instanceof Error) return Promise.reject(eniConf);
         return Promise.resolve(eniConf === undefined ? undefined : { data: { eni_conf: eniConf } });
       },
-      clock: { monotonic: () => nowMs },
+      clock: { monotonic: () => nowMs, sleep: () => Promise.resolve() },
     }),
     recorder: { event: (event) => void events.push(event) },
     config: { enableTrunk: true, enableWebhookInjectResource: true, isCrdMode: false, customStatefulWorkloadKinds: [] },
