@@ -1,5 +1,6 @@
 import type { NetworkInterface } from "../crds/v1beta1/network-interface.gen.ts";
 import { labels } from "../crds/v1beta1/names.ts";
+import type { Node } from "../crds/v1beta1/node.gen.ts";
 import type { PodENI } from "../crds/v1beta1/pod-eni.gen.ts";
 import type { PodNetworking } from "../crds/v1beta1/pod-networking.gen.ts";
 import type { CoreNode, Namespace, Pod } from "../domain/kubernetes/objects.ts";
@@ -28,6 +29,8 @@ export interface Caches {
   readonly podNetworkings: Stored<PodNetworking>;
   readonly podEnis: Stored<PodENI>;
   readonly networkInterfaces: Stored<NetworkInterface>;
+  /** Our own Node, not the core one. */
+  readonly nodeRecords: Stored<Node>;
 }
 
 type InformerSettings<T extends KubeObject> = ConstructorParameters<typeof Informer<T>>[0];
@@ -59,7 +62,10 @@ export function createCaches({ transport, clock, random, log, metrics }: World, 
     podEnis: stored<PodENI>(resourceTypes.podEnis, {
       indexes: { node: (podEni) => listOf(podEni.metadata.labels?.[labels.node]), [planeIndex]: planesOf },
     }),
-    networkInterfaces: stored<NetworkInterface>(resourceTypes.networkInterfaces),
+    networkInterfaces: stored<NetworkInterface>(resourceTypes.networkInterfaces, {
+      indexes: { node: (record) => listOf(record.status?.nodeName) },
+    }),
+    nodeRecords: stored<Node>(resourceTypes.nodeRecords, { name: "node-records" }),
   };
 }
 

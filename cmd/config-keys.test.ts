@@ -307,7 +307,6 @@ describe("keys of the configuration file", () => {
       "controllers enables node, which this program does not have yet",
       "controllers enables multi-ip-node, which this program does not have yet",
       "controllers enables multi-ip-pod, which this program does not have yet",
-      "centralizedIPAM has no effect: the pool of shared interfaces is not there yet",
     ]);
   });
 });

@@ -248,7 +248,11 @@ export const configKeys = {
   ),
   nodeMaxConcurrent: idle(integer("nodeMaxConcurrent", 10, workers, ""), noNode),
   nodeLabelWhiteList: idle(nodeLabelWhiteList, noNode),
-  centralizedIpam: idle(flag("centralizedIPAM", false, ""), noPool),
+  centralizedIpam: flag(
+    "centralizedIPAM",
+    false,
+    "with controller `node`: trunks are made, and what nodes can carry is published; the pool of shared interfaces is not there yet",
+  ),
   multiIpPodMaxConcurrent: idle(integer("multiIPPodMaxConcurrent", 500, poolWorkers, ""), noPool),
   multiIpNodeMaxConcurrent: idle(integer("multiIPNodeMaxConcurrent", 500, poolWorkers, ""), noPool),
   multiIpNodeSyncPeriodMs: idle(duration("multiIPNodeSyncPeriod", "12h", ""), noPool),

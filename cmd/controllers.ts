@@ -9,7 +9,6 @@ import type { Eni } from "../domain/eni/eni.ts";
 import { isFixed } from "../domain/retention/retention.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import { Controller } from "../runtime/controller.ts";
-import type { Informer } from "../runtime/informer.ts";
 import { Operations } from "../runtime/operations.ts";
 import { Places } from "../runtime/places.ts";
 import type { KubeObject } from "../runtime/ports.ts";
@@ -18,6 +17,7 @@ import type { EniConfigSource } from "../webhook/eni-config-source.ts";
 import { createBindMetrics } from "./bind-metrics.ts";
 import type { Caches } from "./caches.ts";
 import { createFallbackNetworks } from "./fallback-networks.ts";
+import { createNodeCapacity, isNodeCapacityEnabled, onEvery, type NodeCapacity } from "./node-capacity.ts";
 import type { World } from "./wiring.ts";
 
 /** What the controllers share with admission and with each other. */
@@ -31,6 +31,8 @@ export interface ControllerParts {
 export interface Controllers {
   readonly all: readonly Controller[];
   readonly collector: InterfaceCollector;
+  /** Absent unless the controller runs. */
+  readonly nodeCapacity?: NodeCapacity;
   /** The leader's time begins: what was seen before it may be old. */
   lead(): void;
   /** Waits for the calls that are on their way. */
@@ -98,6 +100,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     clock,
     log,
   });
+  const nodeCapacity = isNodeCapacityEnabled(config) ? createNodeCapacity(world, parts) : undefined;
   const networkInterfaceReconciler = new networkInterfaceController.NetworkInterfaceReconciler({
     lister: networkInterfaces.lister,
     client: networkInterfaces.client,
@@ -114,6 +117,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
       const record = networkInterfaces.lister.get(eniId);
       if (record !== undefined && timing.api === "AttachNetworkInterface") timings.called(podKeyOf(record), timing);
     },
+    onAttachRefused: (refusal) => nodeCapacity?.reconciler.attachRefused(refusal),
     clock,
     log,
   });
@@ -163,6 +167,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   cloud.observer.onObserved((eniId) => {
     const latest = cloud.observer.latest(eniId);
     if (latest === undefined) return;
+    if (nodeCapacity?.reconciler.observed(eniId, latest.eni, latest.observedAtMs) === true) return;
     ledger.observe(eniId, latest.eni, latest.observedAtMs);
     const record = networkInterfaces.lister.get(eniId);
     if (latest.eni?.status === "InUse" && record?.status?.phase === "Binding") {
@@ -174,15 +179,12 @@ export function createControllers(world: World, parts: ControllerParts): Control
   return {
     all: Object.values(controllers),
     collector,
+    ...(nodeCapacity !== undefined && { nodeCapacity }),
     lead: () => ledger.lead(clock.now()),
     stop: async () => {
-      await Promise.all([creations.stop(), effects.stop()]);
+      await Promise.all([creations.stop(), effects.stop(), nodeCapacity?.stop()]);
     },
   };
-}
-
-function onEvery<T extends KubeObject>(informer: Informer<T>, wake: (object: T) => void): void {
-  informer.addHandler({ onAdd: wake, onUpdate: (_, object) => wake(object), onDelete: wake });
 }
 
 function keyOfObject(object: KubeObject): string {

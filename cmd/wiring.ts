@@ -86,6 +86,8 @@ export function buildControlplane(world: World): Controlplane {
     podEnis.informer,
     caches.networkInterfaces.informer,
   );
+  const { nodeCapacity } = controllers;
+  if (nodeCapacity !== undefined) manager.addCache(caches.nodeRecords.informer);
   const isEnabled = (name: string): boolean => isControllerEnabled(name, config.controllers);
   manager.add(
     leaderPart("operations", async (signal) => {
@@ -107,6 +109,14 @@ export function buildControlplane(world: World): Controlplane {
   );
   if (isEnabled(podEniController.name)) {
     manager.add(leaderPart("interface-gc", (signal) => controllers.collector.run(signal)));
+  }
+
+  if (nodeCapacity !== undefined) {
+    const { controller, reconciler } = nodeCapacity;
+    manager.add(
+      leaderPart(controller.name, (signal) => controller.start(signal)),
+      leaderPart("node-inventory", (signal) => reconciler.inventory.run(signal)),
+    );
   }
 
   const routes = createRoutes({

@@ -20,12 +20,12 @@ function namespaced(group: string, version: string, plural: string, kind: string
   return { group, version, plural, kind, namespaced: true };
 }
 
-/** Every kind used. `nodes` is our own Node; the core one is `coreNodes`. */
+/** Every kind used. `nodeRecords` is our own Node; the core one is `coreNodes`. */
 export const resourceTypes = {
   podNetworkings: cluster(group, version, "podnetworkings", "PodNetworking"),
   podEnis: namespaced(group, version, "podenis", "PodENI"),
   networkInterfaces: cluster(group, version, "networkinterfaces", "NetworkInterface"),
-  nodes: cluster(group, version, "nodes", "Node"),
+  nodeRecords: cluster(group, version, "nodes", "Node"),
   nodeRuntimes: cluster(group, version, "noderuntimes", "NodeRuntime"),
   pods: namespaced("", "v1", "pods", "Pod"),
   coreNodes: cluster("", "v1", "nodes", "Node"),

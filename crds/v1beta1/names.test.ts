@@ -1,5 +1,16 @@
 import { describe, expect, it } from "@jest/globals";
-import { annotations, creatorTagValue, eniConfig, finalizers, labels, resources, tags } from "./names.ts";
+import {
+  annotations,
+  creatorTagValue,
+  eniConfig,
+  finalizers,
+  interfacesNodeCondition,
+  labels,
+  machineCreatorTagValue,
+  notReadyTaint,
+  resources,
+  tags,
+} from "./names.ts";
 
 /** What users, other programs and stored objects use. A change here breaks a cluster that runs. */
 const published = {
@@ -11,6 +22,7 @@ const published = {
     podUid: "k8s.aliyun.com/pod-uid",
     enoApi: "k8s.aliyun.com/eno-api",
     trunkOn: "k8s.aliyun.com/trunk-on",
+    maxAvailableIp: "k8s.aliyun.com/max-available-ip",
   },
   labels: {
     node: "k8s.aliyun.com/node",
@@ -32,15 +44,21 @@ const published = {
 describe("names on the wire", () => {
   it("are the published ones", () => {
     expect({ annotations, labels, finalizers, resources, tags, eniConfig }).toMatchObject(published);
-    expect(creatorTagValue).toBe("terway-controller");
+    expect([creatorTagValue, machineCreatorTagValue]).toEqual(["terway-controller", "terway"]);
   });
 
   it("that are ours stay what they are, for stored objects have them", () => {
     expect(annotations.createAttempts).toBe("k8s.aliyun.com/create-attempts");
-    expect([tags.podEniUid, tags.interface, tags.attempt]).toEqual([
+    expect(annotations.trunkIntent).toBe("k8s.aliyun.com/trunk-intent");
+    expect([tags.podEniUid, tags.interface, tags.attempt, tags.nodeUid]).toEqual([
       "k8s.aliyun.com/pod-eni-uid",
       "k8s.aliyun.com/interface",
       "k8s.aliyun.com/create-attempt",
+      "k8s.aliyun.com/node-uid",
+    ]);
+    expect([notReadyTaint, interfacesNodeCondition]).toEqual([
+      "network.alibabacloud.com/not-ready",
+      "TerwayInterfaces",
     ]);
   });
 });

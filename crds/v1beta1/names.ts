@@ -36,6 +36,13 @@ export const annotations = {
    * so it is written before the call that it names.
    */
   createAttempts: "k8s.aliyun.com/create-attempts",
+  /** On the core Node: how many addresses for pods it can have. Schedulers and autoscalers read it. */
+  maxAvailableIp: "k8s.aliyun.com/max-available-ip",
+  /**
+   * On the Node CR, ours: JSON `{"attempt":2,"vSwitch":"vsw-1"}`, how often the making of its trunk was decided anew and
+   * where. Names the client token, so it is written before the call.
+   */
+  trunkIntent: "k8s.aliyun.com/trunk-intent",
 } as const;
 
 export const labels = {
@@ -54,6 +61,15 @@ export const labels = {
   instanceType: "node.kubernetes.io/instance-type",
 } as const;
 
+/**
+ * Key of the taint with which a node may register so that no pod lands before it can be served; taken off when it can.
+ * Never put on by this program.
+ */
+export const notReadyTaint = "network.alibabacloud.com/not-ready";
+
+/** Type of the condition on the core Node that says whether pods with interfaces of their own can be served there. */
+export const interfacesNodeCondition = "TerwayInterfaces";
+
 /** Extended resources by which the scheduler counts exclusive and member interfaces. */
 export const resources = { eni: "aliyun/eni", memberEni: "aliyun/member-eni" } as const;
 
@@ -65,10 +81,15 @@ export const tags = {
   interface: "k8s.aliyun.com/interface",
   /** The create attempt (annotation `create-attempts`) that made the interface, as a decimal. */
   attempt: "k8s.aliyun.com/create-attempt",
+  /** On trunks: UID of the Node CR that the trunk was made for. */
+  nodeUid: "k8s.aliyun.com/node-uid",
 } as const;
 
 /** Value of the tag `creator` on exclusive interfaces. */
 export const creatorTagValue = "terway-controller";
+
+/** Value of the tag `creator` on interfaces of the machine: its trunk and the pool of shared addresses. */
+export const machineCreatorTagValue = "terway";
 
 /** The daemon's configuration, which admission reads for defaults. */
 export const eniConfig = { namespace: "kube-system", name: "eni-config", key: "eni_conf" } as const;

@@ -6,6 +6,9 @@ const crdNames = ["networkinterfaces", "noderuntimes", "nodes", "podenis", "podn
   (plural) => `${plural}.${group}`,
 );
 
+/** The end-to-end suite of node-capacity runs these with the installed roles on a real API server. */
+const centralisedOnly = "only with centralizedIPAM and controller node";
+
 export interface Need {
   readonly group?: string;
   readonly resource: string;
@@ -24,6 +27,8 @@ export const needs: readonly Need[] = [
   { resource: "pods", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
   { resource: "pods", verbs: ["get"], by: "livePods, controllers/pod-eni/status-writer.ts", unseen: "only on doubt" },
   { resource: "nodes", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
+  { resource: "nodes", verbs: ["patch"], by: "controllers/node-capacity", unseen: centralisedOnly },
+  { resource: "nodes/status", verbs: ["patch"], by: "controllers/node-capacity", unseen: centralisedOnly },
   { resource: "namespaces", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
   {
     resource: "namespaces",
@@ -50,6 +55,9 @@ export const needs: readonly Need[] = [
   { group, resource: "networkinterfaces", verbs: ["patch"], by: "controllers/network-interface" },
   { group, resource: "networkinterfaces/status", verbs: ["patch"], by: "controllers/network-interface" },
   { group, resource: "nodes", verbs: ["list"], by: "kube/crd-installer.ts, whyNotListed" },
+  { group, resource: "nodes", verbs: ["watch"], by: "informer, cmd/wiring.ts", unseen: centralisedOnly },
+  { group, resource: "nodes", verbs: ["patch"], by: "controllers/node-capacity", unseen: centralisedOnly },
+  { group, resource: "nodes/status", verbs: ["patch"], by: "controllers/node-capacity", unseen: centralisedOnly },
   { group, resource: "noderuntimes", verbs: ["list"], by: "kube/crd-installer.ts, whyNotListed" },
   { group: "events.k8s.io", resource: "events", verbs: ["create"], by: "kube/event-recorder.ts" },
   {
