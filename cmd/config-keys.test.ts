@@ -187,7 +187,7 @@ const rows: Readonly<Record<keyof FileConfig, Row>> = {
     accepted: [[{ pool: "a" }, { pool: "a" }]],
     refused: [["pool"], "pool", { pool: 1 }],
   }),
-  centralizedIpam: idle(flag(false)),
+  centralizedIpam: flag(false),
   multiIpPodMaxConcurrent: idle(integer(500, 20_000)),
   multiIpNodeMaxConcurrent: idle(integer(500, 20_000)),
   multiIpNodeSyncPeriodMs: idle(duration(43_200_000)),

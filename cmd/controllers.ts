@@ -57,6 +57,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   const collector = new InterfaceCollector({
     podEnis: podEnis.lister,
     networkInterfaces,
+    ...(isNodeCapacityEnabled(config) && { nodeRecords: caches.nodeRecords.lister }),
     cloud: cloud.enis,
     clusterId: config.clusterId,
     onCollected: bindMetrics.collected,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { errorRows, unknownRow } from "../cloud/error-codes.ts";
 import { reasons as networkInterface } from "../controllers/network-interface/conditions.ts";
+import { reasons as nodeCapacity } from "../controllers/node-capacity/conditions.ts";
 import { podGoneCondition, podPresentCondition, reasons as podEni } from "../controllers/pod-eni/conditions.ts";
 import { reasons as podNetworking } from "../controllers/pod-networking/conditions.ts";
 
@@ -25,6 +26,7 @@ describe("docs/conditions.md", () => {
       reasons: [...Object.values(podEni), ...ofCreation, podGoneCondition().reason, podPresentCondition().reason],
     },
     { kind: "NetworkInterface", reasons: Object.values(networkInterface) },
+    { kind: "Node, InterfacesReady", reasons: Object.values(nodeCapacity) },
     { kind: "Refused calls", reasons: [...new Set([...errorRows, unknownRow].map(({ reason }) => reason))] },
   ])("has one row for each reason of $kind", ({ kind, reasons }) => {
     expect(reasonsUnder(kind).sort()).toEqual([...reasons].sort());

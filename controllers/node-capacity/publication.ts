@@ -24,8 +24,8 @@ export interface Attachable {
   /** By extended resource; one that the machine does not serve is 0. */
   readonly memberEni: number;
   readonly eni: number;
-  /** Addresses for pods. 0: the annotation is taken off. */
-  readonly maxAvailableIp: number;
+  /** Addresses for pods. 0: the annotation is taken off; `keep`: it comes with the trunk, in one write. */
+  readonly maxAvailableIp: number | "keep";
 }
 
 /**
@@ -196,7 +196,8 @@ function toEntry({ eni, ipv4Cidr, ipv6Cidr }: ServingTrunk): NodeNetworkInterfac
 function toMetadataWrite({ attachable, trunk }: Publication, core: CoreNode): Pick<Writes, "metadata"> {
   const current = core.metadata.annotations ?? {};
   const wanted: Record<string, string | null> = {
-    ...(attachable !== "keep" && { [annotations.maxAvailableIp]: toText(attachable.maxAvailableIp) }),
+    ...(attachable !== "keep" &&
+      attachable.maxAvailableIp !== "keep" && { [annotations.maxAvailableIp]: toText(attachable.maxAvailableIp) }),
     ...(trunk !== "keep" && { [annotations.trunkOn]: trunk?.eni.eniId ?? null }),
   };
   const changed = Object.entries(wanted).filter(([name, value]) => (current[name] ?? null) !== value);

@@ -7,11 +7,11 @@ import { selectVSwitch } from "../../domain/vswitch/select.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import type { Lister, Random } from "../../runtime/ports.ts";
 import type { Reconciler, Request, Result } from "../../runtime/reconcile.ts";
-import { reasons, type Explanation } from "./conditions.ts";
+import { progressReasons, reasons, type Explanation } from "./conditions.ts";
 import { Inventory, type InventoryDeps } from "./inventory.ts";
 import { toOccupancy } from "./occupancy.ts";
 import { planTrunk, type TrunkPlan, type TrunkStep } from "./plan.ts";
-import { toAttachable, type Occupancy, type Publication, type ServingTrunk } from "./publication.ts";
+import { toAttachable, type Attachable, type Occupancy, type Publication, type ServingTrunk } from "./publication.ts";
 import { Publisher, type PublisherDeps } from "./publisher.ts";
 import {
   isServed,
@@ -278,7 +278,8 @@ export class NodeCapacityReconciler implements Reconciler {
       return this.#toTrunkPublication(plan.step.eni, { explanation, occupancy }, served, signal);
     const attachable = toAttachable(capability, occupancy, false);
     if (plan === undefined) return { explanation, attachable, trunk: "keep" };
-    return { explanation: { isReady: false, ...(plan.explanation ?? listing) }, attachable, trunk: undefined };
+    const why = plan.explanation ?? listing;
+    return { explanation: { isReady: false, ...why }, attachable: withoutTrunk(attachable, why), trunk: undefined };
   }
 
   async #toTrunkPublication(
@@ -351,6 +352,11 @@ const listing = { reason: reasons.looking, message: "the instance's interfaces a
 /** Too little is known to say something else than before. */
 function keep({ reason, message }: Why): Publication {
   return { explanation: { isReady: false, reason, message }, attachable: "keep", trunk: "keep" };
+}
+
+/** On the way to the trunk the number of addresses waits, so that one write brings both. */
+function withoutTrunk(attachable: Attachable, { reason }: Why): Attachable {
+  return progressReasons.has(reason) ? { ...attachable, maxAvailableIp: "keep" } : attachable;
 }
 
 /** Others took every place: waiting for pods to end does not help. What is only leaving does not count. */
