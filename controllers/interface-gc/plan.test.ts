@@ -194,6 +194,7 @@ const anyState: fc.Arbitrary<SweepState> = fc
     ownedEniIds: new Set([...ownedEniIds, ...records]),
     unmadeInterfacesByUid: new Map(Object.entries(names).map(([uid, list]) => [uid, new Set(list)])),
     unreferencedRecords: records,
+    trunkByNodeUid: new Map(),
     suspectSinceMs: new Map(Object.entries(suspects)),
     nowMs,
   }));
