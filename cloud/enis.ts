@@ -36,6 +36,8 @@ export interface EniClient {
 }
 
 export interface CreateEniRequest {
+  /** A trunk carries members. @default "Secondary" */
+  readonly type?: "Secondary" | "Trunk" | undefined;
   readonly vSwitchId: string;
   /** At least one. */
   readonly securityGroupIds: readonly string[];
@@ -122,7 +124,7 @@ function createParameters(request: CreateEniRequest): CallParameters {
   return {
     VSwitchId: request.vSwitchId,
     SecurityGroupIds: request.securityGroupIds,
-    InstanceType: "Secondary",
+    InstanceType: request.type ?? "Secondary",
     NetworkInterfaceTrafficMode: request.trafficMode === "HighPerformance" ? request.trafficMode : undefined,
     ResourceGroupId: request.resourceGroupId,
     // The published program's text: tools of operators look for it.

@@ -71,7 +71,10 @@ export function createCaches({ transport, clock, random, log, metrics }: World, 
       },
     }),
     networkInterfaces: stored<NetworkInterface>(resourceTypes.networkInterfaces, {
-      indexes: { instance: (record) => listOf(record.status?.instanceID) },
+      indexes: {
+        instance: (record) => listOf(record.status?.instanceID),
+        node: (record) => listOf(record.status?.nodeName),
+      },
     }),
     nodeRecords: stored<Node>(resourceTypes.nodeRecords, { name: "node-records" }),
   };

@@ -250,7 +250,7 @@ export const configKeys = {
   centralizedIpam: flag(
     "centralizedIPAM",
     false,
-    "controller `node` fills what no node daemon fills in a Node from `eni-config`; the shared pool itself is not there yet",
+    "with controller `node`: Nodes are filled from `eni-config`, trunks are made, and what nodes can carry is published; the pool of shared interfaces is not there yet",
   ),
   multiIpPodMaxConcurrent: idle(integer("multiIPPodMaxConcurrent", 500, poolWorkers, ""), noPool),
   multiIpNodeMaxConcurrent: idle(integer("multiIPNodeMaxConcurrent", 500, poolWorkers, ""), noPool),

@@ -13,7 +13,6 @@ import { everyGate, gateIndex } from "../domain/pod-network/scheduling-gate.ts";
 import { isFixed } from "../domain/retention/retention.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import { Controller } from "../runtime/controller.ts";
-import type { Informer } from "../runtime/informer.ts";
 import { Operations } from "../runtime/operations.ts";
 import { Places } from "../runtime/places.ts";
 import type { KubeObject, SharedClock } from "../runtime/ports.ts";
@@ -23,6 +22,7 @@ import { createBindMetrics } from "./bind-metrics.ts";
 import type { Caches } from "./caches.ts";
 import type { EniConfigSource } from "./eni-config-source.ts";
 import { createFallbackNetworks } from "./fallback-networks.ts";
+import { createNodeCapacity, isNodeCapacityEnabled, onEvery, type NodeCapacity } from "./node-capacity.ts";
 import { createPlanes, type Planes } from "./planes.ts";
 import { apiOf, detachingInterfaces, isAwaited, isUnfinished, isUnready } from "./suspension.ts";
 import type { World } from "./wiring.ts";
@@ -40,6 +40,8 @@ export interface Controllers {
   readonly all: readonly Controller[];
   readonly collector: InterfaceCollector;
   readonly planes: Pick<Planes, "survey">;
+  /** Absent unless the controller runs. */
+  readonly nodeCapacity?: NodeCapacity;
   /** The leader's time begins: what was seen before it may be old. */
   lead(): void;
   /** Waits for the calls that are on their way. */
@@ -66,6 +68,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   const collector = new InterfaceCollector({
     podEnis: podEnis.lister,
     networkInterfaces,
+    ...(isNodeCapacityEnabled(config) && { nodeRecords: caches.nodeRecords.lister }),
     cloud: cloud.enis,
     clusterId: config.clusterId,
     onCollected: bindMetrics.collected,
@@ -122,6 +125,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     sharedClock,
     log,
   });
+  const nodeCapacity = isNodeCapacityEnabled(config) ? createNodeCapacity(world, parts) : undefined;
   const networkInterfaceReconciler = new networkInterfaceController.NetworkInterfaceReconciler({
     lister: networkInterfaces.lister,
     client: networkInterfaces.client,
@@ -141,6 +145,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
       const record = networkInterfaces.lister.get(eniId);
       if (record !== undefined && timing.api === "AttachNetworkInterface") timings.called(podKeyOf(record), timing);
     },
+    onAttachRefused: (refusal) => nodeCapacity?.reconciler.attachRefused(refusal),
     clock,
     log,
   });
@@ -229,6 +234,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   cloud.observer.onObserved((eniId) => {
     const latest = cloud.observer.latest(eniId);
     if (latest === undefined) return;
+    if (nodeCapacity?.reconciler.observed(eniId, latest.eni, latest.observedAtMs) === true) return;
     ledger.observe(eniId, latest.eni, latest.observedAtMs);
     const record = networkInterfaces.lister.get(eniId);
     if (latest.eni?.status === "InUse" && record?.status?.phase === "Binding") {
@@ -241,15 +247,12 @@ export function createControllers(world: World, parts: ControllerParts): Control
     all: Object.values(controllers),
     collector,
     planes,
+    ...(nodeCapacity !== undefined && { nodeCapacity }),
     lead: () => ledger.lead(clock.now()),
     stop: async () => {
-      await Promise.all([creations.stop(), effects.stop()]);
+      await Promise.all([creations.stop(), effects.stop(), nodeCapacity?.stop()]);
     },
   };
-}
-
-function onEvery<T extends KubeObject>(informer: Informer<T>, wake: (object: T) => void): void {
-  informer.addHandler({ onAdd: wake, onUpdate: (_, object) => wake(object), onDelete: wake });
 }
 
 function keyOfObject(object: KubeObject): string {

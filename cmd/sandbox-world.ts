@@ -30,6 +30,8 @@ export interface SandboxOptions {
   /** Members that replace those of the controlplane's credential file. */
   readonly credential?: Credential;
   readonly onLogLine?: (replica: string, line: Readonly<Record<string, unknown>>) => void;
+  /** Machines come without trunks, and nodes without what they can carry: the controlplane is to see to both. @default false */
+  readonly bareNodes?: boolean;
   /** The API server. @default the sandbox's own */
   readonly kubernetes?: StartKubernetes;
   /** Puts something between the replica of that number and what it speaks to. Called at each start of a replica. */
@@ -122,7 +124,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     faults: options.faults,
     ...(options.latencies !== undefined && { latencies: options.latencies }),
   });
-  const specs = layOut(cloud, options.nodes);
+  const specs = layOut(cloud, options.nodes, { bareNodes: options.bareNodes ?? false });
   const cloudListening = await cloud.listen({ host: "127.0.0.1" });
   await registerWebhooks(transport, kubernetes.webhookPort);
   const cluster = startCluster({

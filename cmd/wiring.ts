@@ -100,6 +100,7 @@ export function buildControlplane(given: World): Controlplane {
     caches.networkInterfaces.informer,
     caches.nodeRecords.informer,
   );
+  const { nodeCapacity } = controllers;
   const isEnabled = (name: string): boolean => isControllerEnabled(name, config.controllers);
   manager.add(
     leaderPart("operations", async (signal) => {
@@ -128,6 +129,13 @@ export function buildControlplane(given: World): Controlplane {
   }
   if (isEnabled(nodeController.name) && config.centralizedIpam) {
     manager.add(leaderPart("eni-config", (signal) => eniConfigSource.watch(signal)));
+  }
+  if (nodeCapacity !== undefined) {
+    const { controller, reconciler } = nodeCapacity;
+    manager.add(
+      leaderPart(controller.name, (signal) => controller.start(signal)),
+      leaderPart("node-inventory", (signal) => reconciler.inventory.run(signal)),
+    );
   }
 
   const routes = createRoutes({

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { errorRows, unknownRow } from "../cloud/error-codes.ts";
 import { reasons as networkInterface } from "../controllers/network-interface/conditions.ts";
+import { reasons as nodeCapacity } from "../controllers/node-capacity/conditions.ts";
 import { reasons as node } from "../controllers/node/conditions.ts";
 import {
   driftReasons,
@@ -45,6 +46,7 @@ describe("docs/conditions.md", () => {
     { kind: "NetworkInterface", reasons: Object.values(networkInterface) },
     { kind: "Calls that are held back", reasons: Object.values(suspensionReasons) },
     { kind: "Node", reasons: Object.values(node) },
+    { kind: "Node, InterfacesReady", reasons: Object.values(nodeCapacity) },
     { kind: "Refused calls", reasons: [...new Set([...errorRows, unknownRow].map(({ reason }) => reason))] },
   ])("has one row for each reason of $kind", ({ kind, reasons }) => {
     expect(reasonsUnder(kind).sort()).toEqual([...reasons].sort());

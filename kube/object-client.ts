@@ -1,6 +1,6 @@
 /** Reads and writes the objects of one kind. */
 import { NotFoundError, TransientError } from "../runtime/errors.ts";
-import type { KubeObject, ObjectClient } from "../runtime/ports.ts";
+import type { KubeObject, ObjectClient, PatchKind } from "../runtime/ports.ts";
 import type { Transport, TransportRequest, TransportResponse } from "../runtime/transport.ts";
 import { apiVersionOf, pathOf, type ResourceType } from "./resources.ts";
 import { errorOf, type RefusedCall } from "./status-error.ts";
@@ -16,7 +16,10 @@ export interface ObjectClientOptions<T> {
   readonly fieldManager?: string;
 }
 
-const mergePatch = { "content-type": "application/merge-patch+json" } as const;
+const contentTypes = {
+  merge: "application/merge-patch+json",
+  strategic: "application/strategic-merge-patch+json",
+} as const satisfies Record<PatchKind, string>;
 
 /**
  * A client of one kind. Nothing is retried here: the errors say what to do.
@@ -73,14 +76,21 @@ class RestObjectClient<T extends KubeObject> implements ObjectClient<T> {
 
   async patch(namespace: string, name: string, patch: object, signal: AbortSignal): Promise<T> {
     const path = pathOf(this.#options.resource, { namespace, name });
-    const request = { method: "PATCH", path, headers: mergePatch, body: patch } as const;
+    const request = { method: "PATCH", path, headers: { "content-type": contentTypes.merge }, body: patch } as const;
     return await this.#write("patch", request, { namespace, name }, signal);
   }
 
-  async patchStatus(namespace: string, name: string, patch: object, signal: AbortSignal): Promise<T> {
+  async patchStatus(
+    namespace: string,
+    name: string,
+    patch: object,
+    signal: AbortSignal,
+    kind: PatchKind = "merge",
+  ): Promise<T> {
     const target = { namespace, name, subresource: "status" };
     const path = pathOf(this.#options.resource, target);
-    return await this.#write("patch", { method: "PATCH", path, headers: mergePatch, body: patch }, target, signal);
+    const headers = { "content-type": contentTypes[kind] };
+    return await this.#write("patch", { method: "PATCH", path, headers, body: patch }, target, signal);
   }
 
   async delete(

@@ -86,11 +86,17 @@ export interface ObjectClient<T> {
   updateStatus(object: T, signal: AbortSignal): Promise<T>;
   /** JSON merge patch (RFC 7386) of the main resource. */
   patch(namespace: string, name: string, patch: object, signal: AbortSignal): Promise<T>;
-  /** JSON merge patch of the status subresource; the body is `{ status: … }`. */
-  patchStatus(namespace: string, name: string, patch: object, signal: AbortSignal): Promise<T>;
+  /** JSON merge patch of the status subresource; the body is `{ status: … }`. @param kind @default "merge" */
+  patchStatus(namespace: string, name: string, patch: object, signal: AbortSignal, kind?: PatchKind): Promise<T>;
   /** Absence is success. `uid` guards against deleting a successor of the same name. */
   delete(namespace: string, name: string, options: { readonly uid?: string }, signal: AbortSignal): Promise<void>;
 }
+
+/**
+ * How a patch changes lists: `merge` (RFC 7386) replaces them; `strategic` merges the keyed lists of built-in kinds, such as a
+ * Node's conditions by their type, and is not served for custom resources.
+ */
+export type PatchKind = "merge" | "strategic";
 
 /** Reference to the object an event is about. */
 export interface ObjectReference {

@@ -30,8 +30,15 @@ const machineVSwitches = [
  */
 const instanceType = "ecs.g6.16xlarge";
 
-/** Fills an empty account and returns its machines as nodes; one in ten is in exclusive mode, at least one. */
-export function layOut(cloud: SimulatedCloud, nodeCount: number): readonly NodeSpec[] {
+/**
+ * Fills an empty account and returns its machines as nodes; one in ten is in exclusive mode, at least one.
+ * `bareNodes`: without trunks, and nodes that say nothing of what they can carry.
+ */
+export function layOut(
+  cloud: SimulatedCloud,
+  nodeCount: number,
+  { bareNodes = false }: { readonly bareNodes?: boolean } = {},
+): readonly NodeSpec[] {
   const { vpcId, securityGroupId, zones } = landscape;
   cloud.addVpc(vpcId);
   for (const vSwitch of [...vSwitches, ...machineVSwitches]) cloud.addVSwitch({ ...vSwitch, vpcId });
@@ -57,6 +64,11 @@ export function layOut(cloud: SimulatedCloud, nodeCount: number): readonly NodeS
       vpcId,
       vSwitchId: vSwitch.vSwitchId,
     });
+    if (bareNodes) return toBare(spec);
     return spec.exclusive === true ? spec : { ...spec, trunkEniId: cloud.addTrunk(spec.instanceId) };
   });
+}
+
+function toBare({ trunkEniId: _, capacity: { cpu, memory, pods }, ...spec }: NodeSpec): NodeSpec {
+  return { ...spec, capacity: { cpu, memory, pods } };
 }

@@ -1,7 +1,8 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
-import { creatorTagValue, finalizers, tags } from "../../crds/v1beta1/names.ts";
+import { creatorTagValue, finalizers, machineCreatorTagValue, tags } from "../../crds/v1beta1/names.ts";
+import type { Node } from "../../crds/v1beta1/node.gen.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
-import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
+import type { CallPriority, Eni, EniType } from "../../domain/eni/eni.ts";
 import { AlreadyExistsError, isAbort, SuspendedError } from "../../runtime/errors.ts";
 import type { Clock, Lister, Logger, ObjectClient, Random } from "../../runtime/ports.ts";
 import { planSweep, type ListedEni, type SweepPlan } from "./plan.ts";
@@ -13,9 +14,11 @@ export interface CollectorDeps {
     readonly lister: Lister<NetworkInterface>;
     readonly client: ObjectClient<NetworkInterface>;
   };
+  /** Absent when this program makes no trunks: then it looks for none. */
+  readonly nodeRecords?: Pick<Lister<Node>, "list">;
   readonly cloud: {
     listEnis(
-      filter: { readonly tags: Readonly<Record<string, string>> },
+      filter: { readonly tags: Readonly<Record<string, string>>; readonly type?: EniType },
       options: { readonly priority: CallPriority; readonly signal: AbortSignal },
     ): Promise<readonly Eni[]>;
   };
@@ -101,14 +104,14 @@ export class InterfaceCollector {
   }
 
   async #sweep(signal: AbortSignal): Promise<void> {
-    const { cloud, clusterId, clock } = this.#deps;
-    const filter = { tags: { [tags.clusterId]: clusterId, [tags.creator]: creatorTagValue } };
-    const enis = await cloud.listEnis(filter, { priority: "gc", signal });
+    const { clock, clusterId } = this.#deps;
+    const enis = await this.#list(signal);
     // The records are read after the listing: whatever it shows had its intent recorded before it was made.
     const plan = planSweep({
       enis: enis.map(toListed),
       clusterId,
       ...this.#owners(),
+      trunkByNodeUid: new Map((this.#deps.nodeRecords?.list() ?? []).map(toNamedTrunk)),
       suspectSinceMs: this.#suspectSinceMs,
       nowMs: clock.now(),
     });
@@ -116,6 +119,17 @@ export class InterfaceCollector {
     await this.#execute(plan, signal);
     if (plan.suspectSinceMs.size > plan.collect.length + plan.deleteRecords.length)
       this.#schedule(sweepsAfterRequestMs);
+  }
+
+  async #list(signal: AbortSignal): Promise<readonly Eni[]> {
+    const { cloud, clusterId, nodeRecords } = this.#deps;
+    const made = { [tags.clusterId]: clusterId };
+    const options = { priority: "gc", signal } as const;
+    const ofPods = cloud.listEnis({ tags: { ...made, [tags.creator]: creatorTagValue } }, options);
+    if (nodeRecords === undefined) return ofPods;
+    const ofMachines = { ...made, [tags.creator]: machineCreatorTagValue };
+    const trunks = cloud.listEnis({ type: "Trunk", tags: ofMachines }, options);
+    return (await Promise.all([ofPods, trunks])).flat();
   }
 
   // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
@@ -168,13 +182,21 @@ export class InterfaceCollector {
 function toListed(eni: Eni): ListedEni {
   const podEniUid = eni.tags[tags.podEniUid];
   const name = eni.tags[tags.interface];
+  const nodeUid = eni.tags[tags.nodeUid];
   const createdAtMs = Date.parse(eni.creationTime ?? "");
   return {
     eni,
     ...(podEniUid !== undefined && { podEniUid }),
+    ...(nodeUid !== undefined && { nodeUid }),
     ...(name !== undefined && { interface: name }),
     ...(!Number.isNaN(createdAtMs) && { createdAtMs }),
   };
+}
+
+/** The trunk that the status of a Node CR names. */
+function toNamedTrunk({ metadata, status }: Node): [string, string | undefined] {
+  const entries = Object.values(status?.networkInterfaces ?? {});
+  return [metadata.uid ?? "", entries.find(({ networkInterfaceType }) => networkInterfaceType === "Trunk")?.id];
 }
 
 /** Nobody's record that is not on its way out, and that its policy does not keep. */

@@ -41,6 +41,7 @@ function aState(given: Partial<SweepState> = {}): SweepState {
     ownedEniIds: new Set(),
     unmadeInterfacesByUid: new Map(),
     unreferencedRecords: [],
+    trunkByNodeUid: new Map(),
     suspectSinceMs: new Map(),
     nowMs,
     ...given,
@@ -52,6 +53,15 @@ const since = (agoMs: number, id = "eni-1"): Pick<SweepState, "suspectSinceMs"> 
 });
 const unmade = (uid: string, ...names: readonly string[]): Pick<SweepState, "unmadeInterfacesByUid"> => ({
   unmadeInterfacesByUid: new Map([[uid, new Set(names)]]),
+});
+
+/** eni-1, a trunk that was made for Node CR uid-node. */
+const trunk = (
+  given: Partial<Eni> = {},
+  tags: Omit<ListedEni, "eni"> = { nodeUid: "uid-node" },
+): SweepState["enis"] => [{ eni: anEni({ type: "Trunk", ...given }), createdAtMs: 0, ...tags }];
+const named = (eniId?: string): Pick<SweepState, "trunkByNodeUid"> => ({
+  trunkByNodeUid: new Map([["uid-node", eniId]]),
 });
 
 const orphan = { enis: [listed()] };
@@ -98,6 +108,22 @@ const table: readonly Row[] = [
     given: { ...orphan, ...since(60_000, "eni-2") },
     then: "suspect",
   },
+
+  // Trunks.
+  { name: "a free trunk whose Node CR is gone", given: { enis: trunk(), ...since(60_000) }, then: "collect" },
+  { name: "one that was seen free once", given: { enis: trunk() }, then: "suspect" },
+  { name: "a free trunk whose Node CR names it", given: { enis: trunk(), ...since(60_000), ...named("eni-1") } },
+  { name: "a free trunk whose Node CR names none yet", given: { enis: trunk(), ...since(60_000), ...named() } },
+  {
+    name: "a free trunk whose Node CR names another",
+    given: { enis: trunk(), ...since(60_000), ...named("eni-2") },
+    then: "collect",
+  },
+  { name: "a free trunk that somebody else made", given: { enis: trunk({}, {}), ...since(60_000) } },
+  ...(["Attaching", "InUse", "Detaching", "Deleting", "Unknown"] as const).map((status) => ({
+    name: `a trunk that is ${status}, its Node CR gone`,
+    given: { enis: trunk({ status }), ...since(60_000) },
+  })),
 
   // Whose it is.
   { name: "a record names it", given: { ...orphan, ...since(60_000), ownedEniIds: new Set(["eni-1"]) } },
@@ -185,6 +211,7 @@ const anyState: fc.Arbitrary<SweepState> = fc
     ownedEniIds: new Set([...ownedEniIds, ...records]),
     unmadeInterfacesByUid: new Map(Object.entries(names).map(([uid, list]) => [uid, new Set(list)])),
     unreferencedRecords: records,
+    trunkByNodeUid: new Map(),
     suspectSinceMs: new Map(Object.entries(suspects)),
     nowMs,
   }));

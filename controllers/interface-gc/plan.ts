@@ -12,6 +12,8 @@ export interface SweepState {
   readonly unmadeInterfacesByUid: ReadonlyMap<string, ReadonlySet<string>>;
   /** NetworkInterfaces that no PodENI names, by name. Those that their policy keeps are left out. */
   readonly unreferencedRecords: readonly string[];
+  /** Node CRs by UID, with the trunk that each names; undefined: one may be on its way for it. */
+  readonly trunkByNodeUid: ReadonlyMap<string, string | undefined>;
   /** When each suspect of the former sweeps was first seen without an owner. */
   readonly suspectSinceMs: ReadonlyMap<string, number>;
   readonly nowMs: number;
@@ -22,6 +24,8 @@ export interface ListedEni {
   readonly eni: Eni;
   /** UID of the PodENI that it was made for; undefined on interfaces of the published program. */
   readonly podEniUid?: string;
+  /** UID of the Node CR that a trunk was made for; undefined on trunks that others made, which are never ours to take. */
+  readonly nodeUid?: string;
   readonly interface?: string;
   readonly createdAtMs?: number;
 }
@@ -61,9 +65,18 @@ export function planSweep(state: SweepState): SweepPlan {
 function isOrphan(listed: ListedEni, state: SweepState): boolean {
   const { eni, podEniUid, createdAtMs } = listed;
   if (state.ownedEniIds.has(eni.eniId)) return false;
+  if (eni.status === "Deleting") return false;
+  if (eni.type === "Trunk") return isOrphanedTrunk(listed, state);
   // Asked for by tags already; a listing that answers more, or an interface that was taken out, must not cost one.
-  if (eni.status === "Deleting" || !isOurs(eni, state.clusterId)) return false;
+  if (!isOurs(eni, state.clusterId)) return false;
   if (podEniUid === undefined) return createdAtMs !== undefined && state.nowMs - createdAtMs >= untaggedAgeMs;
   // While the interface of that name is still to be made, the same client token will find this one.
   return state.unmadeInterfacesByUid.get(podEniUid)?.has(listed.interface ?? "eth0") !== true;
+}
+
+/** Only a trunk that is nowhere: whatever is attached carries pods, or may at any moment. */
+function isOrphanedTrunk({ eni, nodeUid }: ListedEni, { trunkByNodeUid }: SweepState): boolean {
+  if (nodeUid === undefined || eni.status !== "Available") return false;
+  const named = trunkByNodeUid.get(nodeUid);
+  return !trunkByNodeUid.has(nodeUid) || (named !== undefined && named !== eni.eniId);
 }

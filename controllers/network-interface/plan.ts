@@ -1,5 +1,5 @@
 import type { Eni } from "../../domain/eni/eni.ts";
-import { isOurs } from "../../domain/eni/ownership.ts";
+import { isOurs, isSpareTrunk } from "../../domain/eni/ownership.ts";
 import type { Suspension } from "../../domain/suspension/suspension.ts";
 import {
   attachSentAtMs,
@@ -104,7 +104,7 @@ function nextStep(state: NetworkInterfaceState): NetworkInterfacePlan {
   if (state.knowledge === undefined || isStale(state)) return look(state);
   const { eni } = state.knowledge;
   if (eni === undefined) return absent(state, state.knowledge);
-  if (!isOurs(eni, state.clusterId)) return foreign(state);
+  if (!isOurs(eni, state.clusterId) && !isSpareTrunk(eni, state.clusterId)) return foreign(state);
   switch (eni.status) {
     case "Available":
       return available(state, eni);

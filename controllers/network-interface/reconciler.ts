@@ -75,6 +75,12 @@ export interface NetworkInterfaceDeps {
   readonly suspensionOf: (work: Effect | "look", priority: CallPriority) => Suspension | undefined;
   readonly clusterId: string;
   readonly onTiming: (eniId: string, timing: CallTiming) => void;
+  /** Told of each refused attach: what is known of the machine may be wrong. */
+  readonly onAttachRefused: (refusal: {
+    readonly instanceId: string;
+    readonly trunkEniId: string;
+    readonly reason: string;
+  }) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -237,6 +243,10 @@ export class NetworkInterfaceReconciler implements Reconciler {
     // Whatever was believed when the call was made was wrong, or the world has moved: read before the next call.
     ledger.forgetKnowledge(state.eniId);
     ledger.endCall(state.eniId, { type: "refused", atMs: nowMs, retryAtMs: nowMs + retryDelayMs(error, action.tries) });
+    if (action.effect === "attach" && error instanceof OperatorError) {
+      const { instanceId, trunkEniId } = state;
+      this.#deps.onAttachRefused({ instanceId, trunkEniId, reason: error.reason });
+    }
     const record = lister.get(state.eniId);
     if (record === undefined || !(error instanceof OperatorError) || !isForThePerson(error)) return;
     this.#warn(record, action.effect, error.message);

@@ -4,7 +4,10 @@ import {
   creatorTagValue,
   eniConfig,
   finalizers,
+  interfacesNodeCondition,
   labels,
+  machineCreatorTagValue,
+  notReadyTaint,
   resources,
   schedulingGate,
   tags,
@@ -20,6 +23,7 @@ const published = {
     podUid: "k8s.aliyun.com/pod-uid",
     enoApi: "k8s.aliyun.com/eno-api",
     trunkOn: "k8s.aliyun.com/trunk-on",
+    maxAvailableIp: "k8s.aliyun.com/max-available-ip",
   },
   labels: {
     node: "k8s.aliyun.com/node",
@@ -44,19 +48,25 @@ const published = {
 describe("names on the wire", () => {
   it("are the published ones", () => {
     expect({ annotations, labels, finalizers, resources, tags, eniConfig }).toMatchObject(published);
-    expect(creatorTagValue).toBe("terway-controller");
+    expect([creatorTagValue, machineCreatorTagValue]).toEqual(["terway-controller", "terway"]);
   });
 
   it("that are ours stay what they are, for stored objects have them", () => {
-    expect([annotations.createAttempts, annotations.nodeSpecApplied]).toEqual([
+    expect([annotations.createAttempts, annotations.nodeSpecApplied, annotations.trunkIntent]).toEqual([
       "k8s.aliyun.com/create-attempts",
       "k8s.aliyun.com/node-spec-applied",
+      "k8s.aliyun.com/trunk-intent",
     ]);
     expect(schedulingGate).toBe("network.alibabacloud.com/pod-networking");
-    expect([tags.podEniUid, tags.interface, tags.attempt]).toEqual([
+    expect([tags.podEniUid, tags.interface, tags.attempt, tags.nodeUid]).toEqual([
       "k8s.aliyun.com/pod-eni-uid",
       "k8s.aliyun.com/interface",
       "k8s.aliyun.com/create-attempt",
+      "k8s.aliyun.com/node-uid",
+    ]);
+    expect([notReadyTaint, interfacesNodeCondition]).toEqual([
+      "network.alibabacloud.com/not-ready",
+      "TerwayInterfaces",
     ]);
   });
 });

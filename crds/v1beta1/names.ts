@@ -45,6 +45,13 @@ export const annotations = {
    * wrote them. What has another value now was written by somebody else and is theirs.
    */
   nodeSpecApplied: "k8s.aliyun.com/node-spec-applied",
+  /** On the core Node: how many addresses for pods it can have. Schedulers and autoscalers read it. */
+  maxAvailableIp: "k8s.aliyun.com/max-available-ip",
+  /**
+   * On the Node CR, ours: JSON `{"attempt":2,"vSwitch":"vsw-1"}`, how often the making of its trunk was decided anew and
+   * where. Names the client token, so it is written before the call.
+   */
+  trunkIntent: "k8s.aliyun.com/trunk-intent",
 } as const;
 
 export const labels = {
@@ -73,6 +80,15 @@ export const labels = {
  */
 export const schedulingGate = "network.alibabacloud.com/pod-networking";
 
+/**
+ * Key of the taint with which a node may register so that no pod lands before it can be served; taken off when it can.
+ * Never put on by this program.
+ */
+export const notReadyTaint = "network.alibabacloud.com/not-ready";
+
+/** Type of the condition on the core Node that says whether pods with interfaces of their own can be served there. */
+export const interfacesNodeCondition = "TerwayInterfaces";
+
 /** Extended resources by which the scheduler counts exclusive and member interfaces. */
 export const resources = { eni: "aliyun/eni", memberEni: "aliyun/member-eni" } as const;
 
@@ -84,6 +100,8 @@ export const tags = {
   interface: "k8s.aliyun.com/interface",
   /** The create attempt (annotation `create-attempts`) that made the interface, as a decimal. */
   attempt: "k8s.aliyun.com/create-attempt",
+  /** On trunks: UID of the Node CR that the trunk was made for. */
+  nodeUid: "k8s.aliyun.com/node-uid",
 } as const;
 
 /** An interface with this tag is left alone, whatever else is on it. Source: documentation of the ERDMA controller. */
@@ -91,6 +109,9 @@ export const excludedTag = { key: "terway.alibabacloud.com/excluded", value: "tr
 
 /** Value of the tag `creator` on exclusive interfaces. */
 export const creatorTagValue = "terway-controller";
+
+/** Value of the tag `creator` on interfaces of the machine: its trunk and the pool of shared addresses. */
+export const machineCreatorTagValue = "terway";
 
 /** The daemon's configuration, which admission reads for defaults. */
 export const eniConfig = { namespace: "kube-system", name: "eni-config", key: "eni_conf" } as const;

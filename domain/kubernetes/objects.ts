@@ -39,7 +39,27 @@ export interface Pod {
 /** The core `v1/Node`, not the CR of the same kind. */
 export interface CoreNode {
   readonly metadata: Metadata;
-  readonly spec?: { readonly providerID?: string };
+  readonly spec?: { readonly providerID?: string; readonly taints?: readonly Taint[] };
+  readonly status?: {
+    readonly capacity?: Readonly<Record<string, string>>;
+    readonly allocatable?: Readonly<Record<string, string>>;
+    readonly conditions?: readonly NodeCondition[];
+  };
+}
+
+export interface Taint {
+  readonly key: string;
+  readonly value?: string;
+  readonly effect: string;
+  readonly timeAdded?: string;
+}
+
+export interface NodeCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastTransitionTime?: string;
 }
 
 export interface Namespace {

@@ -1,4 +1,4 @@
-import { annotations as names, schedulingGate } from "../../crds/v1beta1/names.ts";
+import { annotations as names, interfacesNodeCondition, resources, schedulingGate } from "../../crds/v1beta1/names.ts";
 import type { CoreNode, Metadata, Namespace, Pod } from "./objects.ts";
 
 // A cache of 20 000 pods as they arrive takes hundreds of MiB; what is kept here is what `objects.ts` declares.
@@ -47,12 +47,23 @@ function slimStatus({ phase, conditions = [] }: NonNullable<Pod["status"]>): Non
   };
 }
 
-/** What the cache keeps of a core node. */
+/** What the cache keeps of a core node: of its status only what this program says there. */
 export function slimCoreNode(node: CoreNode): CoreNode {
+  const { providerID, taints } = node.spec ?? {};
   return {
     metadata: slimMetadata(node.metadata),
-    ...(node.spec?.providerID !== undefined && { spec: { providerID: node.spec.providerID } }),
+    spec: { ...(providerID !== undefined && { providerID }), ...(taints !== undefined && { taints }) },
+    status: {
+      capacity: interfacesOnly(node.status?.capacity),
+      allocatable: interfacesOnly(node.status?.allocatable),
+      conditions: (node.status?.conditions ?? []).filter(({ type }) => type === interfacesNodeCondition),
+    },
   };
+}
+
+function interfacesOnly(quantities: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const ours: readonly string[] = Object.values(resources);
+  return Object.fromEntries(Object.entries(quantities).filter(([name]) => ours.includes(name)));
 }
 
 /** What the cache keeps of a namespace. */

@@ -78,7 +78,7 @@ export function startCluster(options: ClusterOptions): Cluster {
   let kubelets: Kubelets | undefined;
   if (controllers.kubelets !== false) {
     // PodENIs are served only once their CRD is installed, which the controlplane does: nobody waits for this list.
-    kubelets = new Kubelets(context, pods, cacheOf<PodEni>(resources.podEnis));
+    kubelets = new Kubelets(context, pods, nodes, cacheOf<PodEni>(resources.podEnis));
     parts.push(kubelets);
   }
   const specs = new Map<string, NodeSpec>();

@@ -1,9 +1,10 @@
 /** Stand-ins for the kubelets of all nodes: a pod runs once its network is there, and ends with grace. */
+import { annotations } from "../../crds/v1beta1/names.ts";
 import { isStale } from "./api.ts";
 import type { Cache } from "./cache.ts";
 import { isoSeconds, type ComponentContext } from "./component.ts";
 import { KeyedWork } from "./keyed-work.ts";
-import { keyOfObject, podIsFinished, resources, type Pod, type PodEni } from "./kinds.ts";
+import { keyOfObject, podIsFinished, resources, type Node, type Pod, type PodEni } from "./kinds.ts";
 import type { NodeSpec } from "./node-specs.ts";
 import { PodCidr } from "./pod-cidr.ts";
 import { podUsesPodEni, toPodNetwork, type PodNetwork } from "./pod-network.ts";
@@ -27,6 +28,7 @@ export class Kubelets {
   readonly #pods: Cache<Pod>;
   readonly #podEnis: Cache<PodEni>;
   readonly #nodes = new Map<string, NodeSpec>();
+  readonly #nodeObjects: Cache<Node>;
   readonly #work: KeyedWork;
   readonly #cidr = new PodCidr();
   /** By pod uid: when the containers of a pod that is being deleted have stopped; monotonic milliseconds. */
@@ -36,8 +38,9 @@ export class Kubelets {
   /** Uids of pods that were deleted for good and may be kept by a finalizer. */
   readonly #released = new Set<string>();
 
-  constructor(context: ComponentContext, pods: Cache<Pod>, podEnis: Cache<PodEni>) {
+  constructor(context: ComponentContext, pods: Cache<Pod>, nodeObjects: Cache<Node>, podEnis: Cache<PodEni>) {
     this.#context = context;
+    this.#nodeObjects = nodeObjects;
     this.#pods = pods;
     this.#podEnis = podEnis;
     this.#work = new KeyedWork({ ...context, name: "kubelet", concurrency, work: (key) => this.#sync(key) });
@@ -152,9 +155,15 @@ export class Kubelets {
   }
 
   #networkOf(pod: Pod, node: NodeSpec): PodNetwork {
-    if (podUsesPodEni(pod, node)) return toPodNetwork(pod, node, this.#podEnis.get(keyOfObject(pod)));
+    if (podUsesPodEni(pod, node)) return toPodNetwork(pod, this.#withTrunk(node), this.#podEnis.get(keyOfObject(pod)));
     if (pod.spec.hostNetwork === true) return { type: "ready", addresses: [node.internalIp] };
     return { type: "ready", addresses: [this.#cidr.assign(pod.metadata.uid ?? "", node.name)] };
+  }
+
+  /** The trunk that its Node object names: it may have come, or changed, since the machine was registered. */
+  #withTrunk(node: NodeSpec): NodeSpec {
+    const trunkEniId = this.#nodeObjects.get(node.name)?.metadata.annotations?.[annotations.trunkOn];
+    return trunkEniId === undefined ? node : { ...node, trunkEniId };
   }
 
   /** Milliseconds until the next complaint is due. */

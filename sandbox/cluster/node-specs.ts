@@ -17,6 +17,8 @@ export interface NodeSpec {
   readonly exclusive?: boolean;
   readonly capacity: NodeCapacity;
   readonly internalIp: string;
+  /** With which it registers. */
+  readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
 }
 
 /** Quantities as Kubernetes writes them (`4`, `16Gi`). */
@@ -109,7 +111,7 @@ export function toNode(spec: NodeSpec, nowIso: string): Node {
       annotations: spec.trunkEniId === undefined ? {} : { [annotations.trunkOn]: spec.trunkEniId },
     },
     // ACK's providerID has no cloud prefix: region, dot, instance.
-    spec: { providerID: `${regionId}.${instanceId}` },
+    spec: { providerID: `${regionId}.${instanceId}`, ...(spec.taints !== undefined && { taints: [...spec.taints] }) },
     status: {
       capacity,
       allocatable: capacity,

@@ -6,6 +6,8 @@ const crdNames = ["networkinterfaces", "noderuntimes", "nodes", "podenis", "podn
   (plural) => `${plural}.${group}`,
 );
 
+/** The end-to-end suite of node-capacity runs these with the installed roles on a real API server. */
+
 export interface Need {
   readonly group?: string;
   readonly resource: string;
@@ -30,6 +32,8 @@ export const needs: readonly Need[] = [
     unseen: "only for a pod whose plane was not Ready when it was admitted",
   },
   { resource: "nodes", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
+  { resource: "nodes", verbs: ["patch"], by: "controllers/node-capacity" },
+  { resource: "nodes/status", verbs: ["patch"], by: "controllers/node-capacity" },
   { resource: "namespaces", verbs: ["list", "watch"], by: "informer, cmd/wiring.ts" },
   {
     resource: "namespaces",

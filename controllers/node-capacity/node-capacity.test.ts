@@ -1,0 +1,170 @@
+import { describe, expect, it } from "@jest/globals";
+import type { Crash } from "../../test/fixtures/crash-gate.ts";
+import { aCoreNode, aRecord, World, nodeName } from "../../test/fixtures/node-capacity-world.ts";
+
+function aWorld(options: ConstructorParameters<typeof World>[0] = {}): World {
+  const world = new World(options);
+  world.nodes.create(aCoreNode());
+  world.records.create(aRecord());
+  return world;
+}
+
+async function untilServing(world: World, instanceId?: string): Promise<void> {
+  const served = await world.clock.runUntil(() => world.isServing(instanceId), 120_000);
+  if (!served) throw new Error(`it does not serve: ${JSON.stringify(world.describe(), undefined, 1)}`);
+}
+
+/** Calls of a whole join, for the crash at each of them. */
+async function callsOfJoin(): Promise<readonly string[]> {
+  const world = aWorld();
+  const process = world.start();
+  await untilServing(world);
+  process.die();
+  return process.gate.calls;
+}
+
+describe("a machine's trunk", () => {
+  it("serves after four writes and four calls, and then costs nothing but a listing in five minutes", async () => {
+    const world = aWorld();
+    const { gate } = world.start();
+    await untilServing(world);
+    expect(world.cloud.count).toMatchObject({ created: 1, attached: 1, refused: 0 });
+    expect(gate.calls.filter((call) => call !== "describeEnis").sort()).toEqual(
+      [
+        "attachEni",
+        "createEni",
+        "listEnis",
+        "listEnis",
+        "patch Node CR",
+        "patch core Node",
+        "patchStatus Node CR",
+        "patchStatus core Node",
+      ].sort(),
+    );
+    await world.clock.advance(5_000);
+    const before = gate.calls.length;
+    await world.clock.advance(240_000);
+    expect(gate.calls.length).toBe(before);
+    await world.clock.advance(120_000);
+    expect(gate.calls.slice(before)).toEqual(["listEnis", "listEnis"]);
+    expect(world.complaints).toEqual([]);
+  });
+
+  it("is one, whatever call the process dies at", async () => {
+    const calls = await callsOfJoin();
+    const crashes = calls.flatMap((name, index): (Crash & { readonly name: string })[] => [
+      { name, atCall: index + 1, when: "before" },
+      { name, atCall: index + 1, when: "after" },
+    ]);
+    for (const crash of crashes) {
+      const world = aWorld({ lateReadsMs: 1_000 });
+      world.start(crash);
+      await world.clock.advance(8_000);
+      world.start();
+      await untilServing(world);
+      await world.clock.advance(30_000);
+      expect({ ...crash, created: world.cloud.count.created, trunks: world.trunks().length }).toEqual({
+        ...crash,
+        created: 1,
+        trunks: 1,
+      });
+      expect(world.complaints).toEqual([]);
+    }
+  });
+
+  it("is one although the answers of creations and attaches are lost", async () => {
+    const world = aWorld();
+    let lost = 0;
+    world.cloud.faults = { losesAnswer: () => lost++ < 3 };
+    world.start();
+    await untilServing(world);
+    expect(world.cloud.count).toMatchObject({ created: 1, attached: 1 });
+  });
+
+  it("is attached again after an attach that came to nothing", async () => {
+    const world = aWorld();
+    let attaches = 0;
+    world.cloud.faults = { fallsBack: () => attaches++ === 0 };
+    world.start();
+    await untilServing(world);
+    await world.clock.advance(1_000);
+    expect(world.cloud.count).toMatchObject({ created: 1, attached: 2, refused: 0 });
+    expect(world.events.map(({ reason }) => reason)).toEqual([
+      "CreateENISucceed",
+      "AttachENIFailed",
+      "AttachENISucceed",
+    ]);
+  });
+
+  it("is made anew when somebody deleted it, and nothing is promised meanwhile", async () => {
+    const world = aWorld();
+    world.start();
+    await untilServing(world);
+    const [first] = world.trunks();
+    world.cloud.vanish(first!.eniId);
+    expect(await world.clock.runUntil(() => world.members === 0, 400_000)).toBe(true);
+    await untilServing(world);
+    expect(world.trunks().map(({ eniId }) => eniId)).not.toContain(first!.eniId);
+    expect(Object.keys(world.record!.status!.networkInterfaces!)).toEqual(world.trunks().map(({ eniId }) => eniId));
+    expect(world.cloud.count.created).toBe(2);
+  });
+
+  it("is attached again when somebody detached it", async () => {
+    const world = aWorld();
+    world.start();
+    await untilServing(world);
+    const [trunk] = world.trunks();
+    world.cloud.detach(trunk!);
+    await world.clock.advance(400_000);
+    await untilServing(world);
+    expect(world.cloud.count).toMatchObject({ created: 1, attached: 2 });
+  });
+
+  it("stays where it is when another process takes over, without a doubt in the meantime", async () => {
+    const world = aWorld({ lateReadsMs: 2_000 });
+    const first = world.start();
+    await untilServing(world);
+    await world.clock.advance(10_000);
+    const { resourceVersion } = world.node!.metadata;
+    first.die();
+    world.start();
+    await world.clock.advance(400_000);
+    expect(world.node!.metadata.resourceVersion).toBe(resourceVersion);
+    expect(world.cloud.count).toMatchObject({ created: 1, attached: 1 });
+  });
+
+  it("of a replaced machine is forgotten, and the new machine gets its own", async () => {
+    const world = aWorld();
+    world.start();
+    await untilServing(world);
+    const [old] = world.trunks();
+    world.nodes.delete("", nodeName);
+    await world.clock.advance(1_000);
+    world.cloud.vanish(old!.eniId);
+    world.nodes.create(aCoreNode("i-2"));
+    world.records.patch("", nodeName, { spec: { nodeMetadata: { instanceID: "i-2" } } });
+    await untilServing(world, "i-2");
+    expect(world.trunks()).toMatchObject([{ instanceId: "i-2", status: "InUse" }]);
+    expect(Object.keys(world.record!.status!.networkInterfaces!)).not.toContain(old!.eniId);
+  });
+
+  it("is made in the next vSwitch when the first is full, as a new attempt", async () => {
+    const world = aWorld();
+    world.cloud.setFree("vsw-1", 0);
+    world.start();
+    await untilServing(world);
+    expect(world.trunks()).toMatchObject([{ vSwitchId: "vsw-2" }]);
+  });
+
+  it("waits with a reason while every vSwitch is full, and comes when addresses return", async () => {
+    const world = aWorld();
+    for (const id of ["vsw-1", "vsw-2"]) world.cloud.setFree(id, 0);
+    world.start();
+    await world.clock.advance(5_000);
+    expect(world.record!.status!.conditions).toMatchObject([{ status: "False", reason: "VSwitchesExhausted" }]);
+    expect(world.node!.status!.conditions).toMatchObject([{ type: "TerwayInterfaces", reason: "VSwitchesExhausted" }]);
+    world.cloud.setFree("vsw-2", 10);
+    await untilServing(world);
+    expect(world.record!.status!.conditions).toMatchObject([{ status: "True", reason: "CapacityPublished" }]);
+  });
+});

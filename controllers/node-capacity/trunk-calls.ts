@@ -1,0 +1,192 @@
+/** The calls that make and attach a trunk, and what this process knows of their outcome. */
+import { createHash } from "node:crypto";
+import type { Node } from "../../crds/v1beta1/node.gen.ts";
+import { machineCreatorTagValue, tags } from "../../crds/v1beta1/names.ts";
+import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
+import { isAbort, OperatorError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
+import type { Operations } from "../../runtime/operations.ts";
+import type { Clock, Logger } from "../../runtime/ports.ts";
+import { reasons } from "./conditions.ts";
+import type { Inventory } from "./inventory.ts";
+import type { TrunkCall, TrunkIntent, TrunkSpec } from "./state.ts";
+
+interface CallOptions {
+  readonly priority: CallPriority;
+  readonly signal: AbortSignal;
+}
+
+export interface TrunkCallsDeps {
+  /** Each @throws the errors of runtime/errors.ts. */
+  readonly cloud: {
+    createEni(
+      request: {
+        readonly type: "Trunk";
+        readonly vSwitchId: string;
+        readonly securityGroupIds: readonly string[];
+        readonly clientToken: string;
+        readonly tags: Readonly<Record<string, string>>;
+        readonly deleteOnRelease: boolean;
+        readonly ipv6Count: number;
+        readonly resourceGroupId?: string;
+      },
+      options: CallOptions,
+    ): Promise<Eni>;
+    attachEni(request: { readonly eniId: string; readonly instanceId: string }, options: CallOptions): Promise<void>;
+  };
+  readonly vSwitches: { taken(id: string): void; exhausted(id: string): void };
+  readonly operations: Operations<void>;
+  readonly inventory: Inventory;
+  /** Told of each end that a person may want to read of. */
+  readonly onEvent: (nodeName: string, event: TrunkEvent) => void;
+  readonly clusterId: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Events of the published list. */
+export interface TrunkEvent {
+  readonly reason: "CreateENISucceed" | "CreateENIFailed" | "AttachENISucceed" | "AttachENIFailed";
+  readonly note: string;
+}
+
+/** A node waits for its trunk as a pod waits for its interface. */
+const priority = "bind";
+const vSwitchReasons: ReadonlySet<string> = new Set(["VSwitchExhausted", "VSwitchNotFound", "InvalidVSwitch"]);
+const tokenReasons: ReadonlySet<string> = new Set(["ClientTokenFailed", "ClientTokenMismatch"]);
+
+/** One creation or attach at a time per node. What it remembers is a cache: losing it costs a look, never a second trunk. */
+export class TrunkCalls {
+  readonly #deps: TrunkCallsDeps;
+  readonly #last = new Map<string, TrunkCall>();
+  readonly #lastNote = new Map<string, string>();
+
+  constructor(deps: TrunkCallsDeps) {
+    this.#deps = deps;
+  }
+
+  last(nodeName: string): TrunkCall | undefined {
+    return this.#last.get(nodeName);
+  }
+
+  /** The trunk serves: what led to it does not matter any more. */
+  settle(nodeName: string): void {
+    this.#last.delete(nodeName);
+    this.#lastNote.delete(nodeName);
+  }
+
+  create(
+    record: Node,
+    spec: TrunkSpec,
+    call: { readonly intent: TrunkIntent; readonly tries: number; readonly isReplay: boolean },
+  ): void {
+    const { cloud, clock, clusterId, inventory, vSwitches } = this.#deps;
+    const { name, uid = "" } = record.metadata;
+    const { attempt, vSwitchId } = call.intent;
+    this.#start(name, { effect: "create", attempt, tries: call.tries }, async (signal) => {
+      const startedAtMs = clock.now();
+      const request = {
+        type: "Trunk",
+        vSwitchId,
+        securityGroupIds: spec.securityGroupIds,
+        clientToken: clientToken(uid, attempt),
+        tags: {
+          ...spec.tags,
+          [tags.creator]: machineCreatorTagValue,
+          [tags.clusterId]: clusterId,
+          [tags.nodeUid]: uid,
+        },
+        deleteOnRelease: true,
+        ipv6Count: spec.needsIpv6 ? 1 : 0,
+        ...(spec.resourceGroupId !== "" && { resourceGroupId: spec.resourceGroupId }),
+      } as const;
+      try {
+        const eni = await cloud.createEni(request, { priority, signal });
+        vSwitches.taken(vSwitchId);
+        // The answer to a token that was used before may be that of then: only a look says how the trunk is now.
+        inventory.made({ ...eni, type: "Trunk" }, uid, call.isReplay ? undefined : startedAtMs);
+        const note = `created trunk ${eni.eniId} with ${eni.primaryIpv4} in ${vSwitchId}`;
+        this.#deps.onEvent(name, { reason: "CreateENISucceed", note });
+      } catch (error) {
+        if (isReason(error, "VSwitchExhausted")) vSwitches.exhausted(vSwitchId);
+        throw error;
+      }
+    });
+  }
+
+  attach(nodeName: string, call: { eniId: string; instanceId: string; attempt: number; tries: number }): void {
+    const { cloud, inventory } = this.#deps;
+    const { eniId, instanceId, attempt, tries } = call;
+    this.#start(nodeName, { effect: "attach", attempt, tries }, async (signal) => {
+      try {
+        await cloud.attachEni({ eniId, instanceId }, { priority, signal });
+      } catch (error) {
+        inventory.doubt(eniId);
+        // Whoever took the last place is to be seen, and counted.
+        if (isReason(error, "InstanceInterfaceLimit")) inventory.refresh(instanceId);
+        throw error;
+      }
+    });
+  }
+
+  #start(
+    nodeName: string,
+    call: Pick<TrunkCall, "effect" | "attempt" | "tries">,
+    work: (signal: AbortSignal) => Promise<void>,
+  ): void {
+    const { operations, clock, log } = this.#deps;
+    const begun = { ...call, startedAtMs: clock.now() };
+    const end = (outcome: TrunkCall["outcome"]): void => void this.#last.set(nodeName, { ...begun, outcome });
+    const started = operations.start(nodeName, nodeName, async (signal) => {
+      try {
+        await work(signal);
+        end({ type: "accepted", atMs: clock.now() });
+      } catch (error) {
+        log.info("cloud call failed", { controller: "node-capacity", node: nodeName, effect: call.effect, error });
+        const outcome = toOutcome(error, call, clock.now());
+        end(outcome);
+        if (outcome.type === "refused") this.#tellOnce(nodeName, call.effect, outcome.message);
+      }
+    });
+    if (started) end({ type: "running" });
+  }
+
+  /** The same refusal, tried again and again, is one piece of news. */
+  #tellOnce(nodeName: string, effect: TrunkCall["effect"], note: string): void {
+    if (this.#lastNote.get(nodeName) === note) return;
+    this.#lastNote.set(nodeName, note);
+    this.#deps.onEvent(nodeName, { reason: effect === "create" ? "CreateENIFailed" : "AttachENIFailed", note });
+  }
+}
+
+/** The same until the making of the trunk is decided anew. 32 hexadecimal characters; ECS allows 64. */
+export function clientToken(nodeUid: string, attempt: number): string {
+  return createHash("sha256").update(`${nodeUid}/trunk/${attempt}`).digest("hex").slice(0, 32);
+}
+
+function isReason(error: unknown, reason: string): boolean {
+  return error instanceof OperatorError && error.reason === reason;
+}
+
+function toOutcome(
+  error: unknown,
+  { effect, tries }: Pick<TrunkCall, "effect" | "tries">,
+  atMs: number,
+): Exclude<TrunkCall["outcome"], { readonly type: "running" | "accepted" }> {
+  if (isAbort(error) || (error instanceof OperatorError && error.cloud?.outcome === "unknown"))
+    return { type: "unknown", atMs };
+  const { reason, message } = error instanceof OperatorError ? error : internal(error);
+  const isNew = effect === "create" && (vSwitchReasons.has(reason) || tokenReasons.has(reason));
+  const retryAtMs = atMs + retryDelayMs(error, tries);
+  return { type: "refused", atMs, remedy: isNew ? "newIntent" : "repeat", retryAtMs, reason, message };
+}
+
+function internal(error: unknown): { readonly reason: string; readonly message: string } {
+  return { reason: reasons.internal, message: error instanceof Error ? error.message : String(error) };
+}
+
+/** What the error says itself; otherwise 2 s, 4 s … at most a minute. */
+function retryDelayMs(error: unknown, tries: number): number {
+  if (error instanceof ThrottledError) return error.retryAfterMs;
+  if (error instanceof WaitingError) return Math.max(error.requeueAfterMs, 500 * 2 ** Math.min(tries, 5));
+  return Math.min(60_000, 1_000 * 2 ** Math.min(tries, 6));
+}
