@@ -25,7 +25,7 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
-  { name: "members once the trunk is there", want: { memberEni: 52, eni: 0, maxAvailableIp: 140 } },
+  { name: "members once the trunk is there", want: { memberEni: 52, eni: "keep", maxAvailableIp: 140 } },
   { name: "no member without the trunk", isTrunkReady: false, want: { memberEni: 0 } },
   { name: "members less those of others", taken: { foreignMembers: 3 }, want: { memberEni: 49 } },
   { name: "members less those that leave", taken: { leaving: 2 }, want: { memberEni: 50, maxAvailableIp: 140 } },
@@ -33,7 +33,7 @@ const rows: readonly Row[] = [
   { name: "all members however many interfaces others have", taken: { strangers: 2 }, want: { memberEni: 52 } },
   { name: "addresses of the slots that others left", taken: { strangers: 2 }, want: { maxAvailableIp: 100 } },
   { name: "the pool's own interfaces carry addresses", taken: { pool: 6 }, want: { maxAvailableIp: 140 } },
-  { name: "whole interfaces", given: exclusive, want: { memberEni: 0, eni: 7, maxAvailableIp: 7 } },
+  { name: "whole interfaces", given: exclusive, want: { memberEni: "keep", eni: 7, maxAvailableIp: 7 } },
   { name: "as many as the flavor says", given: { ...exclusive, secondaryCount: 5 }, want: { eni: 5 } },
   {
     name: "a slot that the flavor leaves free takes a stranger",
@@ -59,7 +59,11 @@ const rows: readonly Row[] = [
     taken: { leaving: 1 },
     want: { eni: 6, maxAvailableIp: 7 },
   },
-  { name: "nothing on a plain node", given: { mode: "plain" }, want: { memberEni: 0, eni: 0, maxAvailableIp: 140 } },
+  {
+    name: "no interfaces on a plain node, where somebody else may publish them",
+    given: { mode: "plain" },
+    want: { memberEni: "keep", eni: "keep", maxAvailableIp: 140 },
+  },
   {
     name: "blocks count by the adapters, not the members",
     given: { prefixes: "some" },
@@ -76,7 +80,7 @@ describe("what can be attached now", () => {
 
 const publication: Publication = {
   explanation: { isReady: true, reason: "CapacityPublished", message: "" },
-  attachable: { memberEni: 52, eni: 0, maxAvailableIp: 140 },
+  attachable: { memberEni: 52, eni: "keep", maxAvailableIp: 140 },
   trunk: "keep",
 };
 const time = { nowIso: "2026-01-01T00:00:00Z", mayRaise: true, mayExplain: true };
@@ -87,7 +91,7 @@ function carrying(count: string, more: Partial<CoreNode["status"]> = {}): CoreNo
 }
 
 const quantityAfter = (core: CoreNode, memberEni: number, mayRaise: boolean) => {
-  const attachable = { memberEni, eni: 0, maxAvailableIp: 140 };
+  const attachable = { memberEni, eni: "keep", maxAvailableIp: 140 } as const;
   const writes = planWrites({ ...publication, attachable }, { record: aRecord(), core }, { ...time, mayRaise });
   const { status } = (writes.status ?? {}) as { readonly status?: CoreNode["status"] };
   return { quantity: status?.allocatable?.["aliyun/member-eni"], raises: writes.raises };

@@ -21,9 +21,9 @@ export interface Occupancy {
 
 /** What can be attached for pods now. */
 export interface Attachable {
-  /** By extended resource; one that the machine does not serve is 0. */
-  readonly memberEni: number;
-  readonly eni: number;
+  /** By extended resource; `keep`: the machine's mode does not serve it, so whoever else publishes it may. */
+  readonly memberEni: number | "keep";
+  readonly eni: number | "keep";
   /** Addresses for pods. 0: the annotation is taken off; `keep`: it comes with the trunk, in one write. */
   readonly maxAvailableIp: number | "keep";
 }
@@ -37,11 +37,11 @@ export interface Attachable {
 export function toAttachable(capability: Capability, occupancy: Occupancy, isTrunkReady: boolean): Attachable {
   const { mode, slots, memberLimit, secondaryCount } = capability;
   const { strangers, pool, foreignMembers, leaving } = occupancy;
-  const members = mode === "trunk" && isTrunkReady ? memberLimit - foreignMembers - leaving : 0;
-  const whole = mode === "exclusive" ? Math.min(secondaryCount, slots - strangers - pool - leaving) : 0;
+  const members = isTrunkReady ? memberLimit - foreignMembers - leaving : 0;
+  const whole = Math.min(secondaryCount, slots - strangers - pool - leaving);
   return {
-    memberEni: Math.max(0, members),
-    eni: Math.max(0, whole),
+    memberEni: mode === "trunk" ? Math.max(0, members) : "keep",
+    eni: mode === "exclusive" ? Math.max(0, whole) : "keep",
     maxAvailableIp: toMaxAvailableIp(capability, occupancy),
   };
 }
@@ -135,7 +135,7 @@ function toQuantities({ memberEni, eni }: Attachable, core: CoreNode, mayRaise: 
   const changes = [
     { name: resources.memberEni, wanted: memberEni, current: quantityOf(core, resources.memberEni) },
     { name: resources.eni, wanted: eni, current: quantityOf(core, resources.eni) },
-  ].filter(({ wanted, current }) => wanted !== current);
+  ].flatMap(({ wanted, ...rest }) => (wanted === "keep" || wanted === rest.current ? [] : [{ wanted, ...rest }]));
   const isRaise = ({ wanted, current }: (typeof changes)[number]): boolean => wanted > current;
   const now = changes.filter((change) => mayRaise || !isRaise(change));
   const values = Object.fromEntries(now.map(({ name, wanted }) => [name, String(wanted)]));

@@ -362,7 +362,7 @@ function withoutTrunk(attachable: Attachable, { reason }: Why): Attachable {
 /** Others took every place: waiting for pods to end does not help. What is only leaving does not count. */
 function explainServed({ capability }: Served["machine"], occupancy: Occupancy): Explanation {
   const { eni, memberEni } = toAttachable(capability, { ...occupancy, leaving: 0 }, true);
-  if (capability.mode === "plain" || eni + memberEni > 0) {
+  if (eni !== 0 && memberEni !== 0) {
     return { isReady: true, reason: reasons.published, message: "" };
   }
   const count = occupancy.strangers + occupancy.pool + occupancy.foreignMembers;

@@ -107,6 +107,7 @@ describe("a run of the program from its installation to its last release", () =>
           eni_conf: JSON.stringify({
             vswitches: { "cn-hangzhou-h": ["vsw-hz-h-1"] },
             security_group: landscape.securityGroupId,
+            enable_eni_trunking: true,
           }),
         },
       });
