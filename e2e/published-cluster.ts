@@ -1,10 +1,12 @@
 /** A cluster as the published program leaves it: its CRDs, records in every phase, and the interfaces behind them. */
+import type { Sandbox } from "../cmd/sandbox-world.ts";
 import { readCrdManifests } from "../kube/crd-manifests.ts";
 import type { WireParameters } from "../sandbox/alibaba-cloud/api.ts";
 import type { NodeSpec } from "../sandbox/cluster/node-specs.ts";
 import { landscape } from "../sandbox/landscape.ts";
 import { aPod } from "./manifests.ts";
-import { eventually, type World } from "./world.ts";
+import type { Kube } from "./kube.ts";
+import { eventually } from "./world.ts";
 
 const group = "network.alibabacloud.com";
 const ours = `/apis/${group}/v1beta1`;
@@ -43,11 +45,17 @@ export interface PublishedRecord {
   readonly record?: string;
 }
 
+/** What it is built in. */
+export interface Ground {
+  readonly kube: Pick<Kube, "request" | "patch">;
+  readonly sandbox: Pick<Sandbox, "cloud">;
+}
+
 export class PublishedCluster {
-  readonly #world: World;
+  readonly #world: Ground;
   readonly #namespace: string;
 
-  constructor(world: World, namespace: string) {
+  constructor(world: Ground, namespace: string) {
     this.#world = world;
     this.#namespace = namespace;
   }

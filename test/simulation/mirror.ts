@@ -1,0 +1,108 @@
+/** What the API server stores, as a checker that misses nothing sees it: every change, at once, in order. */
+import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { KubeObject } from "../../runtime/ports.ts";
+import type { Transport } from "../../runtime/transport.ts";
+import type { Node, Pod } from "../../sandbox/cluster/kinds.ts";
+
+export interface Lease extends KubeObject {
+  readonly spec?: { readonly holderIdentity?: string };
+}
+
+export interface ClusterEvent extends KubeObject {
+  readonly regarding?: { readonly kind?: string; readonly namespace?: string; readonly name?: string };
+  readonly reason?: string;
+}
+
+export interface Kinds {
+  readonly pods: Pod;
+  readonly nodes: Node;
+  readonly podEnis: PodENI;
+  readonly networkInterfaces: NetworkInterface;
+  readonly leases: Lease;
+  readonly events: ClusterEvent;
+}
+
+const paths: Readonly<Record<keyof Kinds, string>> = {
+  pods: "/api/v1/pods",
+  nodes: "/api/v1/nodes",
+  podEnis: "/apis/network.alibabacloud.com/v1beta1/podenis",
+  networkInterfaces: "/apis/network.alibabacloud.com/v1beta1/networkinterfaces",
+  leases: "/apis/coordination.k8s.io/v1/leases",
+  events: "/apis/events.k8s.io/v1/events",
+};
+
+export type Change = {
+  readonly [K in keyof Kinds]: {
+    readonly kind: K;
+    readonly before: Kinds[K] | undefined;
+    readonly after: Kinds[K] | undefined;
+  };
+}[keyof Kinds];
+
+export class Mirror {
+  readonly #transport: Transport;
+  readonly #onChange: (change: Change) => void;
+  readonly #tables: { readonly [K in keyof Kinds]: Map<string, Kinds[K]> } = {
+    pods: new Map(),
+    nodes: new Map(),
+    podEnis: new Map(),
+    networkInterfaces: new Map(),
+    leases: new Map(),
+    events: new Map(),
+  };
+  readonly #over = new AbortController();
+
+  constructor(transport: Transport, onChange: (change: Change) => void) {
+    this.#transport = transport;
+    this.#onChange = onChange;
+  }
+
+  /** Follows from now on; the kinds must be served. */
+  start(): void {
+    for (const kind of Object.keys(paths)) void this.#follow(kind as keyof Kinds);
+  }
+
+  end(): void {
+    this.#over.abort();
+  }
+
+  get<K extends keyof Kinds>(kind: K, namespace: string, name: string): Kinds[K] | undefined {
+    return this.#tables[kind].get(`${namespace}/${name}`);
+  }
+
+  /** In the order of their names. */
+  list<K extends keyof Kinds>(kind: K): readonly Kinds[K][] {
+    const table: ReadonlyMap<string, Kinds[K]> = this.#tables[kind];
+    return [...table].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, object]) => object);
+  }
+
+  async #follow(kind: keyof Kinds): Promise<void> {
+    const isOver = (): boolean => this.#over.signal.aborted;
+    let version = "0";
+    while (!isOver()) {
+      try {
+        const path = `${paths[kind]}?watch=true&resourceVersion=${version}`;
+        const onEvent = (event: unknown): void => {
+          const { type, object } = event as { readonly type: string; readonly object: Kinds[typeof kind] };
+          if (type === "ERROR") return;
+          version = object.metadata.resourceVersion ?? version;
+          this.#put(kind, type, object);
+        };
+        await this.#transport.stream({ method: "GET", path }, onEvent, this.#over.signal);
+      } catch (error) {
+        if (!isOver()) throw error;
+      }
+    }
+  }
+
+  #put<K extends keyof Kinds>(kind: K, type: string, object: Kinds[K]): void {
+    const key = `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+    const table = this.#tables[kind] as Map<string, Kinds[K]>;
+    const before = table.get(key);
+    const after = type === "DELETED" ? undefined : object;
+    if (after === undefined) table.delete(key);
+    else table.set(key, after);
+    this.#onChange({ kind, before, after } as Change);
+  }
+}
