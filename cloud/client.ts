@@ -17,7 +17,10 @@ import { CachedVSwitchPool, type VSwitchPool } from "./vswitch-pool.ts";
 export interface CloudOptions {
   /** The official SDK (sdk.ts), or the simulated cloud's handler. */
   readonly call: CloudCall;
+  /** Its wall clock should not jump: looks and calls are dated by it. */
   readonly clock: Clock;
+  /** Minutes of the quota go by it. @default clock */
+  readonly wallClock?: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly registry: Registry;
@@ -68,7 +71,7 @@ export interface Cloud {
 export function createCloud(options: CloudOptions): Cloud {
   const { clock, logger, regionId, callsPerMinute = {} } = options;
   const limiter: Limiter = new Limiter({
-    clock,
+    clock: options.wallClock ?? clock,
     callsPerMinute,
     guardMs: options.guardMs ?? 500,
     ...(options.recordUsage && { allowance: defaultAllowance, onRecordDue: options.recordUsage }),

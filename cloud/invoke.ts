@@ -105,10 +105,10 @@ function send(
   options: CallOptions,
   assertMayGo: () => void,
 ): Promise<unknown> {
-  return deps.limiter.run(api, options, async ({ startedAtMs, waitedMs }) => {
+  return deps.limiter.run(api, options, async ({ waitedMs }) => {
     assertMayGo();
     if (manner.mutates) deps.fence.assertHeld();
-    const toSend = typeof parameters === "function" ? parameters(startedAtMs) : parameters;
+    const toSend = typeof parameters === "function" ? parameters(deps.clock.now()) : parameters;
     if (toSend === undefined) return undefined;
     const sentAt = deps.clock.monotonic();
     const answered = (isError: boolean) => {

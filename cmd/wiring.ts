@@ -11,6 +11,7 @@ import { SuspendedError } from "../runtime/errors.ts";
 import { alwaysHeld, type Fence } from "../runtime/fence.ts";
 import { Manager, type Runnable } from "../runtime/manager.ts";
 import type { Metrics } from "../runtime/metrics.ts";
+import { SlewedClock } from "../runtime/slewed-clock.ts";
 import type { Clock, KubeObject, Logger, Random } from "../runtime/ports.ts";
 import type { Transport } from "../runtime/transport.ts";
 import { createRoutes } from "../webhook/routes.ts";
@@ -57,6 +58,9 @@ export function buildControlplane(given: World): Controlplane {
   const elector = config.leaderElection ? createElector(world, () => quota.limiter) : undefined;
   const fence: Fence = elector ?? alwaysHeld;
 
+  // Somebody may set the machine's clock while work is under way.
+  const slewed = new SlewedClock(clock);
+
   const caches = createCaches(world, fence);
   const { pods, namespaces, podNetworkings, podEnis } = caches;
   const configMaps = createObjectClient<KubeObject & ConfigMapData>({ transport, resource: resourceTypes.configMaps });
@@ -67,7 +71,8 @@ export function buildControlplane(given: World): Controlplane {
   // The cloud.
   const cloud = createCloud({
     call: world.call,
-    clock,
+    clock: slewed,
+    wallClock: clock,
     random,
     logger: log,
     registry: metrics.registry,
@@ -87,7 +92,10 @@ export function buildControlplane(given: World): Controlplane {
     clock,
   });
 
-  const controllers = createControllers(world, { caches, cloud, recorder, sharedClock, eniConfig: eniConfigSource });
+  const controllers = createControllers(
+    { ...world, clock: slewed },
+    { caches, cloud, recorder, sharedClock, eniConfig: eniConfigSource },
+  );
 
   // The order of life: caches, (webhook by the caller), lease, then whatever acts.
   const manager = new Manager({ clock, log, ...(elector !== undefined && { election: elector }) });

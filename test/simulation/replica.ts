@@ -1,4 +1,5 @@
 /** One replica of the controlplane in process: everything that production runs beside the command line and sockets. */
+import { SettableLevel } from "../../cloud/fixtures/settable-level.ts";
 import { parseConfigFile, type ControlplaneConfig } from "../../cmd/config.ts";
 import { buildControlplane, type Controlplane } from "../../cmd/wiring.ts";
 import type { LogFields, Logger, Random } from "../../runtime/ports.ts";
@@ -73,6 +74,7 @@ export function startReplica(options: {
     const stopped = new AbortController();
     const { manager, routes }: Controlplane = buildControlplane({
       config: simulatedConfig(),
+      degradation: new SettableLevel(),
       ...ways,
       identity,
       clock: machine.clock,
