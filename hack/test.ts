@@ -1,6 +1,6 @@
 /**
  * `npm test`: every check of this repository, one line per stage with its time. The last line is
- * `N passed, N failed, N skipped`; the exit status is 1 if anything failed. Arguments narrow it: `lint`, `unit`,
+ * `N passed, N failed, N skipped`; the exit status is 1 if anything failed. Arguments narrow it: `lint`, `unit`, `sim`,
  * `contract`, `e2e`, and the last two by `--api sandbox` or `--api real` (a kube-apiserver: see hack/envtest).
  */
 import { spawn } from "node:child_process";
@@ -69,6 +69,16 @@ const lint: readonly Stage[] = [
   { name: "generated schema and table of the configuration", command: ["hack/generate-config-schema.ts", "--check"] },
   { name: "generated manifests of the chart", command: ["hack/render-config.ts", "--check"] },
   { name: "dead code (knip)", command: ["node_modules/knip/bin/knip.js", "--no-progress"] },
+];
+
+const isCi = process.env["CI"] === "true";
+/** The short form for a laptop, the long one for CI. `npm run test:sim -- --steps N --seed S` runs any. */
+const simulation: readonly Stage[] = [
+  {
+    name: `simulation, ${isCi ? "400 000" : "100 000"} steps`,
+    command: ["test/simulation/main.ts", "--steps", isCi ? "400000" : "100000"],
+  },
+  ...(isCi ? [{ name: "a crash at every await of eleven stories", command: ["test/simulation/crash-main.ts"] }] : []),
 ];
 
 const ignoring = (...folders: readonly string[]): readonly string[] =>
@@ -215,7 +225,7 @@ const isWanted = (group: string): boolean => positionals.length === 0 || positio
 mkdirSync(cache, { recursive: true });
 // The linters use one core and the unit tests the other; the suites on an API server measure time, so they run alone.
 const [ofLint, ofUnit] = await Promise.all([
-  runAll(isWanted("lint") ? lint : []),
+  runAll([...(isWanted("lint") ? lint : []), ...(isWanted("sim") ? simulation : [])]),
   runAll(isWanted("unit") ? [unit] : []),
 ]);
 const ofCluster = await runAll([

@@ -146,7 +146,7 @@ class Episode {
     await this.#during(this.#world.install());
     this.#mirror.start();
     if (this.#options.before !== undefined) await this.#during(this.#options.before(this.#world));
-    this.#world.begin();
+    await this.#during(this.#world.begin());
     await this.#during(this.#prepare());
     this.#hasBegun = true;
     await this.#trouble();

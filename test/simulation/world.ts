@@ -78,14 +78,6 @@ export class SimulatedWorld {
   async install(): Promise<void> {
     const { crds, seed } = this.#options;
     await installCrds({ transport: this.admin, crds, clock: systemClock, log: silent, signal: never });
-    const target = { type: "service", namespace: "kube-system" } as const;
-    const { mutating, validating } = webhookConfigurations({
-      controllerName: "terway-controlplane",
-      target,
-      failurePolicy: "Fail",
-    });
-    await apply(this.admin, mutating);
-    await apply(this.admin, validating);
     this.#cluster = startCluster({
       transport: this.admin,
       clock: systemClock,
@@ -96,8 +88,16 @@ export class SimulatedWorld {
     await this.#cluster.ready();
   }
 
-  /** Starts the replicas. */
-  begin(): void {
+  /** Registers admission, and starts the replicas. */
+  async begin(): Promise<void> {
+    const target = { type: "service", namespace: "kube-system" } as const;
+    const { mutating, validating } = webhookConfigurations({
+      controllerName: "terway-controlplane",
+      target,
+      failurePolicy: "Fail",
+    });
+    await apply(this.admin, mutating);
+    await apply(this.admin, validating);
     for (let index = 0; index < this.#options.replicas; index += 1) this.#start(index);
   }
 
