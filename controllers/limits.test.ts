@@ -126,6 +126,7 @@ describe("a deletion that is refused for hours", () => {
     expect(asked - before).toBeGreaterThan(0);
     expect(asked - before).toBeLessThanOrEqual(180);
     expect(notesOf(world.events, "Pod", "DeleteENIFailed")[0]).toContain("ecs:DeleteNetworkInterface");
+    expect(reasonOf(world, "web-0")).toBe("ReleasingInterface");
     expect(world.networkInterfaces.list()[0]?.status?.conditions?.[0]?.reason).toBe("AccessDenied");
 
     world.cloud.delete = remove;

@@ -1,6 +1,6 @@
 /** docs/compatibility.md and the maps behind it name tests that exist, and leave no statement without one. */
 import { describe, expect, it } from "@jest/globals";
-import { readPage, staleIn } from "./named-tests.ts";
+import { readText, staleIn } from "./named-tests.ts";
 
 const summary = "docs/compatibility.md";
 const maps = ["kept", "quirks", "defects"].map((name) => `docs/compatibility/${name}.md`);
@@ -19,11 +19,11 @@ function unprovenIn(text: string): readonly string[] {
 
 describe("the pages about compatibility", () => {
   it.each([summary, ...maps])("%s names tests and pages that exist", (page) => {
-    expect(staleIn(page, readPage(page))).toEqual([]);
+    expect(staleIn(page, readText(page))).toEqual([]);
   });
 
   it.each(maps)("%s says of each statement which test shows it, or why none does", (page) => {
-    expect(unprovenIn(readPage(page))).toEqual([]);
+    expect(unprovenIn(readText(page))).toEqual([]);
   });
 
   it("would be found wrong when a test is renamed or goes", () => {

@@ -1,11 +1,14 @@
 /** docs/complaints.md answers every complaint, with tests, reasons and metrics that exist. */
 import { describe, expect, it } from "@jest/globals";
-import { readPage, staleIn } from "./named-tests.ts";
+import { readText, staleIn } from "./named-tests.ts";
 
 const page = "docs/complaints.md";
 /** Of the published program, found by reading it: there is no issue to name. */
 const found = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
 const numbers = [...Array.from({ length: 73 }, (_, index) => String(index + 1)), ...found];
+
+/** Words of Kubernetes and of phases, which are no reasons. */
+const wordsOfOthers = new Set(["Ignore", "Ready", "Deleting", "Detaching"]);
 
 interface Row {
   readonly number: string;
@@ -42,8 +45,17 @@ function unansweredIn(rows: readonly Row[]): readonly string[] {
     .map(({ number }) => number);
 }
 
+/** The reasons that a row promises and that none of its tests looks at. */
+function unseenIn({ number, here, test }: Row): readonly string[] {
+  const files = [...test.matchAll(/\]\(\.\.\/([^)]+\.test\.ts)\)/g)].map(([, file = ""]) => readText(file));
+  const reasons = namesIn(here).filter((name) => !name.includes("_") && !wordsOfOthers.has(name));
+  return reasons
+    .filter((reason) => !files.some((text) => text.includes(reason)))
+    .map((reason) => `${number}: ${reason}`);
+}
+
 describe("the page about complaints", () => {
-  const text = readPage(page);
+  const text = readText(page);
   const rows = rowsOf(text);
 
   it("has one row for each complaint, in order", () => {
@@ -64,14 +76,15 @@ describe("the page about complaints", () => {
   });
 
   it("names conditions, reasons, events and metrics that exist", () => {
-    // Words of Kubernetes and of phases, which have no row of their own.
-    const others = ["Ignore", "Ready", "Deleting", "Detaching"];
-    const documented = new Set([
-      ...["docs/conditions.md", "docs/metrics.md"].flatMap((doc) => namesIn(readPage(doc))),
-      ...others,
-    ]);
-    const unknown = rows.flatMap(({ here }) => namesIn(here)).filter((name) => !documented.has(name));
+    const documented = new Set([...["docs/conditions.md", "docs/metrics.md"].flatMap((doc) => namesIn(readText(doc)))]);
+    const unknown = rows
+      .flatMap(({ here }) => namesIn(here))
+      .filter((name) => !documented.has(name) && !wordsOfOthers.has(name));
     expect(unknown).toEqual([]);
+  });
+
+  it("names a test that speaks of each reason of a row", () => {
+    expect(rows.flatMap(unseenIn)).toEqual([]);
   });
 
   it("would be found wrong when a row says nothing", () => {
@@ -83,5 +96,10 @@ describe("the page about complaints", () => {
       "| b | slow | – | **Cannot occur**: |",
     ];
     expect(unansweredIn(rowsOf(lines.join("\n")))).toEqual(["2", "3", "b"]);
+  });
+
+  it("would be found wrong when no test of a row looks at its reason", () => {
+    const test = "[names tests](../hack/compatibility-doc.test.ts)";
+    expect(unseenIn({ number: "1", complaint: "slow", here: "`AccessDenied`", test })).toEqual(["1: AccessDenied"]);
   });
 });

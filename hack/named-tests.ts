@@ -5,9 +5,9 @@ import ts from "typescript";
 
 const root = join(import.meta.dirname, "..");
 
-/** A page of the repository, for instance `docs/complaints.md`. */
-export function readPage(page: string): string {
-  return readFileSync(join(root, page), "utf8");
+/** The text of a file of the repository, for instance `docs/complaints.md`. */
+export function readText(path: string): string {
+  return readFileSync(join(root, path), "utf8");
 }
 
 /** The words of a title: without what a table fills in, and without what joins it to the rest. */
