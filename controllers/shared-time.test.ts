@@ -3,6 +3,7 @@ import type { PodENI } from "../crds/v1beta1/pod-eni.gen.ts";
 import { toWireTime } from "../domain/conditions/wire-time.ts";
 import { ServerClock } from "../kube/server-clock.ts";
 import type { Clock } from "../runtime/ports.ts";
+import { World } from "../test/fixtures/controlplane-world.ts";
 import fc from "../test/fixtures/property.ts";
 import { podGoneCondition } from "./pod/conditions.ts";
 import { planPodEni } from "./pod-eni/plan.ts";
@@ -119,5 +120,30 @@ describe("a fixed address whose pod one replica saw go and that another one rele
         },
       ),
     );
+  });
+});
+
+describe("the clock of a fixed address", () => {
+  it("is said: PodDeleted with the time while it runs, PodExists once the next pod of the name has the address", async () => {
+    const world = new World();
+    const network = { allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "1h" } };
+    const present = () => world.podEni()?.status?.conditions?.find(({ type }) => type === "PodPresent");
+    const process = world.start();
+    world.createPod("node-1", [network]);
+    expect(await world.clock.runUntil(() => world.isBound(), 60_000)).toBe(true);
+    const eniId = world.podEni()?.spec?.allocations?.[0]?.eni?.id;
+
+    const goneAtMs = world.clock.now();
+    world.deletePod();
+    expect(await world.clock.runUntil(() => world.phase() === "Unbind", 60_000)).toBe(true);
+    expect(present()).toMatchObject({ status: "False", reason: "PodDeleted" });
+    const seenAtMs = Date.parse(world.podEni()?.status?.podLastSeen ?? "");
+    expect(Math.abs(seenAtMs - goneAtMs)).toBeLessThanOrEqual(5_000);
+
+    world.createPod("node-2", [network]);
+    expect(await world.clock.runUntil(() => world.isBound(), 60_000)).toBe(true);
+    expect(present()).toMatchObject({ status: "True", reason: "PodExists" });
+    expect(world.podEni()?.spec?.allocations?.[0]?.eni?.id).toBe(eniId);
+    process.die();
   });
 });

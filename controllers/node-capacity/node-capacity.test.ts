@@ -14,6 +14,13 @@ async function untilServing(world: World, instanceId?: string): Promise<void> {
   if (!served) throw new Error(`it does not serve: ${JSON.stringify(world.describe(), undefined, 1)}`);
 }
 
+/** What both node objects say about the machine's interfaces: record, then core Node. */
+function reasonsOf(world: World): readonly (string | undefined)[] {
+  const ofRecord = world.record?.status?.conditions?.find(({ type }) => type === "InterfacesReady");
+  const ofNode = world.node?.status?.conditions?.find(({ type }) => type === "TerwayInterfaces");
+  return [ofRecord?.reason, ofNode?.reason];
+}
+
 /** Calls of a whole join, for the crash at each of them. */
 async function callsOfJoin(): Promise<readonly string[]> {
   const world = aWorld();
@@ -116,6 +123,32 @@ describe("a machine's trunk", () => {
     const [trunk] = world.trunks();
     world.cloud.detach(trunk!);
     await world.clock.advance(400_000);
+    await untilServing(world);
+    expect(world.cloud.count).toMatchObject({ created: 1, attached: 2 });
+  });
+
+  it("is said on both node objects to be attached while that lasts, and then to serve", async () => {
+    const world = aWorld({ attachMs: 40_000 });
+    world.start();
+    await world.clock.advance(20_000);
+    expect(reasonsOf(world)).toEqual(["AttachingTrunk", "AttachingTrunk"]);
+    expect(world.members).toBe(0);
+    await untilServing(world);
+    await world.clock.advance(1_000);
+    expect(reasonsOf(world)).toEqual(["CapacityPublished", "CapacityPublished"]);
+  });
+
+  it("is said on both node objects to leave while somebody takes it off, and is attached again", async () => {
+    const world = aWorld({ detachMs: 600_000 });
+    world.start();
+    await untilServing(world);
+    world.cloud.detach(world.trunks()[0]!);
+    const isSaid = await world.clock.runUntil(() => reasonsOf(world).includes("TrunkLeaving"), 400_000);
+    expect({ isSaid, reasons: reasonsOf(world) }).toMatchObject({ isSaid: true });
+    await world.clock.advance(1_000);
+    expect(reasonsOf(world)).toEqual(["TrunkLeaving", "TrunkLeaving"]);
+    expect(world.members).toBe(0);
+    await world.clock.advance(600_000);
     await untilServing(world);
     expect(world.cloud.count).toMatchObject({ created: 1, attached: 2 });
   });

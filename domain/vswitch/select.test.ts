@@ -52,6 +52,12 @@ describe("selectVSwitch", () => {
     expect(select(three, given).vSwitch?.vSwitchId).toBe(want);
   });
 
+  it.each(["ordered", "random", "most"] as const)("leaves the user's list as it is: policy %s", (policy) => {
+    const vSwitchIds = ["c", "a", "b"];
+    select(three, { vSwitchIds, policy, pick: (n) => n - 1 });
+    expect(vSwitchIds).toEqual(["c", "a", "b"]);
+  });
+
   it("passes over full ones, those of other zones, and those without IPv6 when it is needed", () => {
     const list = [
       aVSwitch("marked", { isExhausted: true }),
