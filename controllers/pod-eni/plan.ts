@@ -29,7 +29,8 @@ export function planPodEni(state: PodEniState, pick: (n: number) => number): Pod
     case "Binding":
       return planBind(state, pick);
     case "Bind": {
-      const actions = [...release(state), ...missingRecords(state)];
+      // One write of the status at a time: it is guarded by the version that was read.
+      const actions = [...release(state), ...missingRecords(state), ...driftReport(state)];
       return actions.length > 0 ? { actions } : planBound(state);
     }
     case "Detaching":
@@ -38,8 +39,6 @@ export function planPodEni(state: PodEniState, pick: (n: number) => number): Pod
       return planRetention(state);
     case "Deleting":
       return { actions: [...release(state), { type: "deleteSelf" }] };
-    case "Bind":
-      return { actions: [...release(state), ...missingRecords(state), ...driftReport(state)] };
     default:
       return { actions: [...release(state), ...missingRecords(state)] };
   }
@@ -176,18 +175,23 @@ function planBind(state: PodEniState, pick: (n: number) => number): PodEniPlan {
   if ("problem" in node) return giveUp(state, reasons.nodeNotReady, node.problem, misconfiguredRetryMs);
   const obstacle = obstacleOf(state, node);
   if (obstacle !== undefined) return giveUp(state, obstacle.reason, obstacle.message, misconfiguredRetryMs);
+  const pause = planPause(state, node.instanceId);
+  if (pause !== undefined) return pause;
+  if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
+  if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
+  return planAllocations(state, node, pick);
+}
+
+/** What there is to wait for before a place is asked for. */
+function planPause(state: PodEniState, instanceId: string): PodEniPlan | undefined {
   const suspension = state.suspensions.bind;
-  if (suspension !== undefined && !isAttached(state, node.instanceId)) {
+  if (suspension !== undefined && !isAttached(state, instanceId)) {
     return waitForCloud(state, suspension, release(state));
   }
   if (state.retryAtMs !== undefined && state.retryAtMs > state.nowMs) {
     return { actions: [], requeueAfterMs: state.retryAtMs - state.nowMs };
   }
-  const held = planWhileHeld(state);
-  if (held !== undefined) return held;
-  if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
-  if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
-  return planAllocations(state, node, pick);
+  return planWhileHeld(state);
 }
 
 /** No place is asked for while another creation of that kind shows that it would be refused. */
