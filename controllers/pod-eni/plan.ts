@@ -29,7 +29,6 @@ export function planPodEni(state: PodEniState, pick: (n: number) => number): Pod
     case "Binding":
       return planBind(state, pick);
     case "Bind": {
-      // One write of the status at a time: it is guarded by the version that was read.
       const actions = [...release(state), ...missingRecords(state), ...driftReport(state)];
       return actions.length > 0 ? { actions } : planBound(state);
     }
@@ -175,15 +174,15 @@ function planBind(state: PodEniState, pick: (n: number) => number): PodEniPlan {
   if ("problem" in node) return giveUp(state, reasons.nodeNotReady, node.problem, misconfiguredRetryMs);
   const obstacle = obstacleOf(state, node);
   if (obstacle !== undefined) return giveUp(state, obstacle.reason, obstacle.message, misconfiguredRetryMs);
-  const pause = planPause(state, node.instanceId);
-  if (pause !== undefined) return pause;
+  const paused = planPaused(state, node.instanceId);
+  if (paused !== undefined) return paused;
   if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
   if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
   return planAllocations(state, node, pick);
 }
 
-/** What there is to wait for before a place is asked for. */
-function planPause(state: PodEniState, instanceId: string): PodEniPlan | undefined {
+/** Undefined when nothing says that it is not yet time. */
+function planPaused(state: PodEniState, instanceId: string): PodEniPlan | undefined {
   const suspension = state.suspensions.bind;
   if (suspension !== undefined && !isAttached(state, instanceId)) {
     return waitForCloud(state, suspension, release(state));
