@@ -53,6 +53,8 @@ export default tseslint.config(
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       // Leaving a member out by naming it beside a rest is the plain way to copy an object without it.
       "@typescript-eslint/no-unused-vars": ["error", { ignoreRestSiblings: true }],
+      // The compiler takes the first of two equal cases, and says nothing of the other.
+      "no-duplicate-case": "error",
       // A switch over a closed union is one decision, however many members the union has.
       complexity: ["error", { max: 10, variant: "modified" }],
       "no-restricted-properties": [

@@ -248,9 +248,13 @@ describe("a cluster that the published program left", () => {
     await Promise.all(
       runningNames.map(async (name, index) => {
         const node = trunkNodes[index % trunkNodes.length]!;
-        const [eni, podUid] = await Promise.all([cluster.eni(node, { isAttached: true }), cluster.pod(name, node)]);
+        const shape = runningShapes[index % runningShapes.length]!;
+        const [eni, podUid] = await Promise.all([
+          cluster.eni(node, { isAttached: true }),
+          cluster.pod(name, node, shape.isFixed),
+        ]);
         eniOf.set(name, eni.id);
-        await cluster.record({ name, eni, podUid, ...runningShapes[index % runningShapes.length] });
+        await cluster.record({ name, eni, podUid, ...shape });
       }),
     );
     await eventually("all pods run", async () => {
@@ -264,7 +268,7 @@ describe("a cluster that the published program left", () => {
     const node = trunkNodes[index % trunkNodes.length]!;
     const eni = await cluster.eni(node, { isAttached });
     eniOf.set(name, eni.id);
-    const owner = hasPod ? { podUid: await cluster.pod(name, node) } : {};
+    const owner = hasPod ? { podUid: await cluster.pod(name, node, given.isFixed) } : {};
     await cluster.record({ ...given, eni, ...owner });
     if (given.isDeleted === true) await world.kube.deletePodEni(namespace, name);
   }

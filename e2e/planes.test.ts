@@ -84,10 +84,12 @@ describe("planes", () => {
       expect(message).toContain("vsw-passing");
       expect((await kube.plane("passing"))?.status?.status).toBe("Fail");
       await kube.untilEvent("PodNetworking", "passing", "SyncPodNetworkingFailed", "vsw-passing");
-      expect(await kube.refusalOf(aPod({ namespace, name: "early", plane: "passing" }))).toContain("vsw-passing");
+      await kube.apply(aPod({ namespace, name: "early", plane: "passing" }));
+      await kube.untilEvent("Pod", "early", "WaitingForPodNetworking", "vsw-passing");
 
       sandbox.cloud.restoreVSwitch("vsw-passing");
       await kube.untilPlaneSays("passing", "VSwitchesFound", learnedMs);
+      await kube.untilRunning(namespace, "early");
       expect((await kube.plane("passing"))?.status).toMatchObject({ status: "Ready", message: "" });
       expect((await kube.plane("staying"))?.metadata.resourceVersion).toBe(before);
     },

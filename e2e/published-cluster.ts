@@ -101,13 +101,13 @@ export class PublishedCluster {
     return body;
   }
 
-  /** A pod that was admitted and scheduled by then. @returns its UID */
-  async pod(name: string, node: NodeSpec): Promise<string> {
+  /** A pod that was admitted and scheduled by then; its record is to be as fixed as it asks. @returns its UID */
+  async pod(name: string, node: NodeSpec, isFixed = false): Promise<string> {
     const network = {
       interface: "eth0",
       vSwitchOptions: ["vsw-hz-h-1", "vsw-hz-i-1"],
       securityGroupIDs: [landscape.securityGroupId],
-      allocationType: { type: "Elastic" },
+      allocationType: allocationTypeOf(isFixed),
     };
     const annotations = {
       "k8s.aliyun.com/pod-eni": "true",
@@ -139,7 +139,7 @@ export class PublishedCluster {
         zone: eni.node.zone,
         allocations: [
           {
-            allocationType: given.isFixed ? { type: "Fixed", releaseStrategy: "Never" } : { type: "Elastic" },
+            allocationType: allocationTypeOf(given.isFixed),
             eni: eniOf(eni),
             ipv4: eni.ip,
             interface: "eth0",
@@ -199,6 +199,10 @@ export class PublishedCluster {
   async #patchStatus(path: string, status: object | null): Promise<void> {
     await this.#world.kube.patch(`${path}/status`, { status });
   }
+}
+
+function allocationTypeOf(isFixed = false): object {
+  return isFixed ? { type: "Fixed", releaseStrategy: "Never" } : { type: "Elastic" };
 }
 
 // The published program loses the attachment options of a pod before it writes the record.

@@ -64,6 +64,35 @@ const restTable: readonly PlanRow[] = [
     given: { ...bound, ...only(recorded("Bind")), node: { problem: "node node-1 has no label" }, instanceId: "i-1" },
     actions: none,
   },
+  {
+    name: "Bind, its networks were edited: said",
+    given: { ...bound, ...only(recorded("Bind")), instanceId: "i-1", drift: "interface eth1 was added" },
+    actions: [{ type: "reportDrift", drift: "interface eth1 was added" }],
+  },
+  {
+    name: "Bind, its networks were edited and the node is gone: one after the other",
+    given: { ...bound, ...only(recorded("Bind")), ...nodeGone, instanceId: "i-1", drift: "interface eth1 was added" },
+    actions: [{ type: "reportDrift", drift: "interface eth1 was added" }],
+  },
+  {
+    name: "Bind, the edit was said, and the node is gone: said too",
+    given: {
+      ...bound,
+      ...only(recorded("Bind")),
+      ...nodeGone,
+      instanceId: "i-1",
+      drift: "interface eth1 was added",
+      reportedDrift: "interface eth1 was added",
+    },
+    actions: none,
+    reason: "NodeGone",
+    tellAfterMs: 60_000,
+  },
+  {
+    name: "Bind, the edit was taken back: said",
+    given: { ...bound, ...only(recorded("Bind")), instanceId: "i-1", reportedDrift: "interface eth1 was added" },
+    actions: [{ type: "reportDrift" }],
+  },
   { name: "a phase of no known word: left alone", given: { phase: "Unheard", ...noPlace }, actions: none },
   {
     name: "a phase of no known word in an early release: its NetworkInterface is made",
