@@ -35,6 +35,12 @@ interface Outcome extends Counts {
   readonly name: string;
 }
 
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { api: { type: "string" } } });
+if (values.api !== undefined && values.api !== "sandbox" && values.api !== "real") {
+  console.error(`--api ${values.api}: use sandbox or real`);
+  process.exit(2);
+}
+
 const lint: readonly Stage[] = [
   {
     name: "types (tsc)",
@@ -90,12 +96,28 @@ const unit = jestStage(
 );
 
 /**
- * Suites on an API server, which start processes and measure time: two at once on the sandbox, where they mostly wait, and
- * one after the other on a real one.
+ * In a run of everything these are not repeated on a real API server: they are about the cloud and this program, and what
+ * they write is written there by others too. `npm run test:e2e -- --api real` runs them on it.
  */
+const sandboxIsEnough = [
+  "degradation",
+  "fixed-life",
+  "interfaces",
+  "network-cards",
+  "node-capacity",
+  "node-loss",
+  "planes",
+];
+
+/** Suites on an API server, which start processes and mostly wait: two at once. */
 function clusterStage(name: string, folder: string, api: Api): Stage {
-  // What only a real API server can do is tried on it alone.
-  const filter = api === "real" ? ["--runInBand"] : ["--maxWorkers=2", ...ignoring("<rootDir>/e2e/real/")];
+  const isShort = api === "real" && positionals.length === 0;
+  const filter = [
+    "--maxWorkers=2",
+    // What only a real API server can do is tried on it alone.
+    ...(api === "real" ? [] : ignoring("<rootDir>/e2e/real/")),
+    ...(isShort ? ignoring(...sandboxIsEnough.map((suite) => `<rootDir>/e2e/${suite}.test.ts`)) : []),
+  ];
   const id = `${folder.replace("/", "-")}-${api}`;
   return {
     ...jestStage(`${name}, ${api === "real" ? "real API server" : "sandbox"}`, id, [
@@ -215,11 +237,6 @@ function textOf({ passed, failed, skipped }: Counts): string {
 }
 
 const startedAt = performance.now();
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { api: { type: "string" } } });
-if (values.api !== undefined && values.api !== "sandbox" && values.api !== "real") {
-  console.error(`--api ${values.api}: use sandbox or real`);
-  process.exit(2);
-}
 const apis: readonly Api[] = values.api === undefined ? ["sandbox", "real"] : [values.api];
 const isWanted = (group: string): boolean => positionals.length === 0 || positionals.includes(group);
 mkdirSync(cache, { recursive: true });
