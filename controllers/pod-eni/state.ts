@@ -116,6 +116,8 @@ export interface InterfaceRecord {
   readonly phase: string;
   readonly isDeleting: boolean;
   readonly instanceId: string;
+  /** Empty for a whole interface. */
+  readonly trunkEniId: string;
   /** The cloud has no such interface any more. */
   readonly isMissing: boolean;
   /** It has no status, but the PodENI says what it would be: the published program died between the two writes. */
@@ -242,6 +244,7 @@ function toRecord(networkInterface: NetworkInterface | undefined): InterfaceReco
     phase: status?.phase ?? "",
     isDeleting: networkInterface.metadata.deletionTimestamp !== undefined,
     instanceId: status?.instanceID ?? "",
+    trunkEniId: status?.trunkENIID ?? "",
     isMissing: condition?.reason === "InterfaceMissing",
     ...(condition !== undefined &&
       isTrouble(condition) && { trouble: { reason: condition.reason, message: condition.message } }),
