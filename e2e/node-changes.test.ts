@@ -151,7 +151,7 @@ describe("a machine that serves pods", () => {
     const limitMs = 90_000;
     await machines.untilNode(node.name, "can carry one", (each) => interfacesOf(each) === "1", limitMs);
     await machines.call("DetachNetworkInterface", {
-      NetworkInterfaceId: strangers[0]!,
+      NetworkInterfaceId: strangers[0],
       InstanceId: node.instanceId,
     });
     await kube.untilRunning(namespace, "second", { limitMs });

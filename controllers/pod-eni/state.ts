@@ -243,12 +243,15 @@ function toRecord(networkInterface: NetworkInterface | undefined): InterfaceReco
   return {
     phase: status?.phase ?? "",
     isDeleting: networkInterface.metadata.deletionTimestamp !== undefined,
-    instanceId: status?.instanceID ?? "",
-    trunkEniId: status?.trunkENIID ?? "",
+    ...toPlace(status),
     isMissing: condition?.reason === "InterfaceMissing",
     ...(condition !== undefined &&
       isTrouble(condition) && { trouble: { reason: condition.reason, message: condition.message } }),
   };
+}
+
+function toPlace(status: NetworkInterface["status"]): Pick<InterfaceRecord, "instanceId" | "trunkEniId"> {
+  return { instanceId: status?.instanceID ?? "", trunkEniId: status?.trunkENIID ?? "" };
 }
 
 /** Whether calls are held back is known first-hand; the record may say what was. */
