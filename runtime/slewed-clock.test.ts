@@ -24,6 +24,13 @@ describe("the slewed clock", () => {
     expect(clock.now()).toBe(machine.wallMs);
   });
 
+  it("shows whole milliseconds while it follows", () => {
+    const { machine, clock, pass } = aMachine();
+    machine.wallMs -= 300_000;
+    pass(7);
+    expect(Number.isInteger(clock.now())).toBe(true);
+  });
+
   it.each([{ jumpMs: 300_000 }, { jumpMs: -300_000 }])(
     "does not jump by $jumpMs ms, and has followed after an hour",
     ({ jumpMs }) => {
@@ -51,8 +58,8 @@ describe("the slewed clock", () => {
           machine.wallMs += jumpMs;
           pass(passMs);
           const spanMs = clock.now() - before;
-          expect(spanMs).toBeGreaterThanOrEqual(passMs * 0.9 - 1e-3);
-          expect(spanMs).toBeLessThanOrEqual(passMs * 1.1 + 1e-3);
+          expect(spanMs).toBeGreaterThanOrEqual(passMs * 0.9 - 1);
+          expect(spanMs).toBeLessThanOrEqual(passMs * 1.1 + 1);
         }
       }),
     );

@@ -26,7 +26,8 @@ export class SlewedClock implements Clock {
     const slewMs = Math.max(-passedMs * mostSlew, Math.min(passedMs * mostSlew, missingMs));
     this.#nowMs += passedMs + slewMs;
     this.#atMs = monotonicMs;
-    return this.#nowMs;
+    // Whole milliseconds: a timer for a part of one fires at once, and would be set again and again.
+    return Math.floor(this.#nowMs);
   }
 
   monotonic(): number {

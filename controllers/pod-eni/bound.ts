@@ -1,10 +1,12 @@
 import type { Explanation, PodEniPlan } from "./actions.ts";
 import { reasons } from "./conditions.ts";
-import type { PodEniState } from "./state.ts";
+import { isLost, type PodEniState } from "./state.ts";
 
 /** What a bound pod's interfaces need: nothing, unless the machine under the pod is gone or is another one. Pure and total. */
 export function planBound(state: PodEniState): PodEniPlan {
   if (state.pod === undefined) return { actions: [] };
+  const lost = state.allocations.find(isLost);
+  if (lost !== undefined) return { actions: [], explanation: interfaceLost(state, lost.eniId) };
   if (state.isNodeGone) return { actions: [], explanation: nodeGone(state) };
   if ("problem" in state.node) return { actions: [] };
   const { instanceId } = state.node;
@@ -12,6 +14,13 @@ export function planBound(state: PodEniState): PodEniPlan {
     return { actions: [{ type: "reportMoved", instanceId }] };
   }
   return { actions: state.readyReason === reasons.nodeGone ? [{ type: "reportNodeBack", instanceId }] : [] };
+}
+
+/** A pod that runs does not get another interface: its processes hold addresses of the old one. */
+function interfaceLost({ isFixed }: PodEniState, eniId: string): Explanation {
+  const remedy = isFixed ? "delete the PodENI, then the pod, to get another address" : "delete the pod to get another";
+  const message = `interface ${eniId} of the running pod does not exist any more; somebody deleted it: ${remedy}`;
+  return { reason: reasons.interfaceMissing, message, isFailure: true };
 }
 
 /** Kubernetes' pod garbage collector deletes such pods after 40 to 60 s; most are gone before anybody wonders. */

@@ -29,9 +29,12 @@ const restTable: readonly PlanRow[] = [
     actions: [createRecord(unrecorded())],
   },
   {
-    name: "Bind, its NetworkInterface gone for good: not made again",
+    name: "Bind, its interface gone for good: not made again, but said",
     given: { ...bound, ...only(gone) },
     actions: none,
+    reason: "InterfaceMissing",
+    says: "delete the pod to get another",
+    isFailure: true,
   },
   {
     name: "Bind, the node's machine was replaced by another of the same name: moves there",

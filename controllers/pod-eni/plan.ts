@@ -4,7 +4,7 @@ import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { planBound } from "./bound.ts";
 import { reasons } from "./conditions.ts";
 import { planCreation, progress, stop, whileHeld, type Step } from "./plan-creation.ts";
-import type { AllocationState, InterfaceRecord, PodEniState } from "./state.ts";
+import { isLost, type AllocationState, type InterfaceRecord, type PodEniState } from "./state.ts";
 import { heldBack, isAttached, waitForCloud } from "./suspended.ts";
 
 /** What only an edit of somebody's object mends is looked at again this often; watches usually come first. */
@@ -29,7 +29,7 @@ export function planPodEni(state: PodEniState, pick: (n: number) => number): Pod
     case "Binding":
       return planBind(state, pick);
     case "Bind": {
-      const actions = [...release(state), ...missingRecords(state)];
+      const actions = [...release(state), ...missingRecords(state), ...driftReport(state)];
       return actions.length > 0 ? { actions } : planBound(state);
     }
     case "Detaching":
@@ -38,8 +38,6 @@ export function planPodEni(state: PodEniState, pick: (n: number) => number): Pod
       return planRetention(state);
     case "Deleting":
       return { actions: [...release(state), { type: "deleteSelf" }] };
-    case "Bind":
-      return { actions: [...release(state), ...missingRecords(state), ...driftReport(state)] };
     default:
       return { actions: [...release(state), ...missingRecords(state)] };
   }
@@ -156,16 +154,26 @@ function planRetention(state: PodEniState): PodEniPlan {
   const actions = [...release(state), ...missingRecords(state)];
   if (state.hasAnyPod) return { actions };
   if (state.podGoneAtMs === undefined) return { actions: [...actions, { type: "recordPodGone" }] };
+  const explanation = keptButLost(state);
+  const told = explanation === undefined ? {} : { explanation };
   const retention = retentionOf(state.retention, state.podGoneAtMs);
   switch (retention.type) {
     case "release":
       return { actions: [...actions, { type: "releaseExpired" }] };
     case "keepForever":
-      return { actions };
+      return { actions, ...told };
     case "keepUntil":
       if (state.sharedNowMs >= retention.atMs) return { actions: [...actions, { type: "releaseExpired" }] };
-      return { actions, requeueAfterMs: Math.min(retention.atMs - state.sharedNowMs, retentionRecheckMs) };
+      return { actions, ...told, requeueAfterMs: Math.min(retention.atMs - state.sharedNowMs, retentionRecheckMs) };
   }
+}
+
+/** The record is kept all the same: only a person can tell that nobody waits for the address. */
+function keptButLost({ allocations }: PodEniState): Explanation | undefined {
+  const lost = allocations.find(isLost);
+  if (lost === undefined) return undefined;
+  const message = `the cloud has no interface ${lost.eniId} any more; somebody deleted it. Its fixed address is lost: delete the PodENI`;
+  return { reason: reasons.interfaceMissing, message, isFailure: true };
 }
 
 // ---- bind ----
@@ -176,18 +184,23 @@ function planBind(state: PodEniState, pick: (n: number) => number): PodEniPlan {
   if ("problem" in node) return giveUp(state, reasons.nodeNotReady, node.problem, misconfiguredRetryMs);
   const obstacle = obstacleOf(state, node);
   if (obstacle !== undefined) return giveUp(state, obstacle.reason, obstacle.message, misconfiguredRetryMs);
+  const paused = planPaused(state, node.instanceId);
+  if (paused !== undefined) return paused;
+  if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
+  if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
+  return planAllocations(state, node, pick);
+}
+
+/** Undefined when nothing says that it is not yet time. */
+function planPaused(state: PodEniState, instanceId: string): PodEniPlan | undefined {
   const suspension = state.suspensions.bind;
-  if (suspension !== undefined && !isAttached(state, node.instanceId)) {
+  if (suspension !== undefined && !isAttached(state, instanceId)) {
     return waitForCloud(state, suspension, release(state));
   }
   if (state.retryAtMs !== undefined && state.retryAtMs > state.nowMs) {
     return { actions: [], requeueAfterMs: state.retryAtMs - state.nowMs };
   }
-  const held = planWhileHeld(state);
-  if (held !== undefined) return held;
-  if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
-  if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
-  return planAllocations(state, node, pick);
+  return planWhileHeld(state);
 }
 
 /** No place is asked for while another creation of that kind shows that it would be refused. */
@@ -309,8 +322,8 @@ function isAllowedWithoutPlace({ type }: PodEniAction): boolean {
 }
 
 function planAttach(allocation: AllocationState, instanceId: string, trunkEniId: string): Step {
-  const { record, eniId, isKnownGone } = allocation;
-  if (record?.isMissing ?? isKnownGone) return planMissing(allocation);
+  const { record, eniId } = allocation;
+  if (isLost(allocation)) return planMissing(allocation);
   if (record === undefined) return { actions: [{ type: "createRecord", allocation }], isBound: false };
   if (record.isDeleting) return progress(reasons.interfaceMissing, `interface ${eniId} is being deleted`);
   switch (record.phase) {

@@ -264,6 +264,11 @@ function isPlaced({ status }: PodENI): boolean {
   return status?.phase === "Unbind" || (status?.instanceID ?? "") !== "";
 }
 
+/** The cloud has said that its interface is gone. */
+export function isLost({ record, isKnownGone }: AllocationState): boolean {
+  return record?.isMissing ?? isKnownGone;
+}
+
 /** Name of the interface in the pod; legacy records leave it empty for the first. */
 export function interfaceOf(allocation: PodEniAllocation): string {
   return allocation.interface === undefined || allocation.interface === "" ? "eth0" : allocation.interface;
