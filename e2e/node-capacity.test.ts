@@ -1,241 +1,195 @@
+/** The whole chain of a machine that joins: core Node and eni-config → Node CR → trunk → what the core Node says → pods. */
 import { afterAll, beforeAll, describe, expect } from "@jest/globals";
-import type { Node as NodeRecord } from "../crds/v1beta1/node.gen.ts";
-import type { EniReport } from "../sandbox/alibaba-cloud/index.ts";
-import type { Node } from "../sandbox/cluster/kinds.ts";
-import type { NodeSpec } from "../sandbox/cluster/node-specs.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { landscape } from "../sandbox/landscape.ts";
-import { aNamespace, aPlane, aPod } from "./manifests.ts";
-import { aNodeRecord, centralised } from "./node-records.ts";
+import { pathOf } from "./kube.ts";
+import {
+  interfacesOf,
+  maxAvailableIp,
+  membersOf,
+  reasonOf,
+  saysOf,
+  startMachines,
+  trunkOn,
+  type Machines,
+} from "./machines.ts";
+import { aPod } from "./manifests.ts";
+import { anEniConfig, aNodeRecord } from "./node-records.ts";
 import { concurrentScenarios } from "./scenarios.ts";
-import { eventually, startWorld, type World } from "./world.ts";
 
 const namespace = "capacity";
-const trunkOn = "k8s.aliyun.com/trunk-on";
-const maxAvailableIp = "k8s.aliyun.com/max-available-ip";
 const notReady = { key: "network.alibabacloud.com/not-ready", effect: "NoSchedule" };
-const recordPath = (name: string) => `/apis/network.alibabacloud.com/v1beta1/nodes/${name}`;
 
 describe("what a machine can carry", () => {
-  let world: World;
-  let nodes: readonly NodeSpec[];
+  let machines: Machines;
   const { scenario, start } = concurrentScenarios();
 
   beforeAll(async () => {
-    // Nine nodes in common mode and one in exclusive mode; each scenario has nodes of its own.
-    world = await startWorld({ nodes: 10, bareNodes: true, config: centralised });
-    nodes = world.sandbox.nodes;
-    await world.kube.apply(aNamespace(namespace));
-    await world.kube.apply(aPlane("members"));
-    await world.kube.untilPlaneSays("members", "VSwitchesFound");
+    machines = await startMachines({ namespace, planes: { members: {} } });
     start();
   }, 120_000);
 
-  afterAll(() => world.stop(), 30_000);
-
-  const recordOf = async (name: string) =>
-    (await world.kube.request("GET", recordPath(name))).body as NodeRecord | undefined;
-  const trunksOf = (instanceId: string): readonly EniReport[] =>
-    world.sandbox.cloud
-      .report()
-      .enis.filter((eni) => eni.type === "Trunk" && eni.instanceId === instanceId && eni.status !== "Gone");
-  const saysOf = (node: Node | undefined) => {
-    const condition = node?.status?.conditions?.find(({ type }) => type === "TerwayInterfaces");
-    return condition === undefined ? undefined : { status: condition.status, reason: condition.reason };
-  };
-  const untilNode = (name: string, what: string, holds: (node: Node) => boolean, limitMs = 30_000) =>
-    eventually(
-      `node ${name} ${what}`,
-      async () => {
-        const node = await world.kube.node(name);
-        return node !== undefined && holds(node) ? node : undefined;
-      },
-      {
-        limitMs,
-        state: async () => [await world.kube.node(name), await recordOf(name), await world.kube.events("Node", name)],
-      },
-    );
-  const members = (node: Node) => node.status?.allocatable?.["aliyun/member-eni"];
-  const untilServing = (name: string, limitMs?: number) =>
-    untilNode(name, "can carry members", (node) => Number(members(node) ?? 0) > 0, limitMs);
-  const call = async (action: string, parameters: Readonly<Record<string, string>>) => {
-    const { cloud } = world.sandbox;
-    const RegionId = landscape.regionId;
-    const answer = await cloud.call({ product: "ecs", action }, { RegionId, ...parameters }, landscape.account);
-    expect(answer).toMatchObject({ status: 200 });
-    return answer.body as { readonly NetworkInterfaceId?: string };
-  };
-  const statusOf = (eniId: string) => world.sandbox.cloud.enis().find((eni) => eni.eniId === eniId)?.status;
+  afterAll(() => machines.world.stop(), 30_000);
 
   scenario("gives a bare machine a trunk, publishes what it carries, and a pod runs on it", async () => {
-    const { kube, sandbox } = world;
-    const node = nodes[0]!;
-    await kube.apply(aNodeRecord(node));
-    const { metadata, status } = await untilServing(node.name);
+    const { kube } = machines.world;
+    const { name, instanceId } = await machines.join("bare");
+    const { metadata, status } = await machines.untilServing(name);
+    const seenAtMs = systemClock.now();
 
-    const [trunk, ...more] = trunksOf(node.instanceId);
+    const [trunk, ...more] = machines.trunksOf(instanceId);
     expect(more).toEqual([]);
     expect(trunk).toMatchObject({
       status: "InUse",
       vSwitchId: "vsw-nodes-h",
       tags: { team: "shop", creator: "terway", "ack.aliyun.com": landscape.clusterId },
     });
+    expect(seenAtMs - trunk!.timings.inUseAt!).toBeLessThanOrEqual(2_000);
     expect(metadata.annotations).toMatchObject({ [trunkOn]: trunk!.eniId, [maxAvailableIp]: "140" });
     expect([status?.allocatable, status?.capacity]).toEqual([
       expect.objectContaining({ "aliyun/member-eni": "52" }),
       expect.objectContaining({ "aliyun/member-eni": "52" }),
     ]);
-    const record = await recordOf(node.name);
+    const record = await kube.nodeRecord(name);
     expect(record?.status?.networkInterfaces?.[trunk!.eniId]).toMatchObject({
       status: "InUse",
       networkInterfaceType: "Trunk",
       ipv4CIDR: "10.10.0.0/20",
       primaryIPAddress: trunk!.ipv4s[0],
     });
-    expect(record?.status?.conditions).toMatchObject([{ type: "InterfacesReady", reason: "CapacityPublished" }]);
-    expect((await kube.events("Node", node.name)).map(({ reason }) => reason)).toEqual(
-      expect.arrayContaining(["CreateENISucceed", "AttachENISucceed"]),
-    );
+    expect([reasonOf(record, "Ready"), reasonOf(record, "InterfacesReady")]).toEqual(["Recorded", "CapacityPublished"]);
+    await kube.untilEvent("Node", name, "CreateENISucceed", trunk!.eniId);
+    await kube.untilEvent("Node", name, "AttachENISucceed", trunk!.eniId);
 
-    await kube.apply(aPod({ namespace, name: "member", plane: "members", spec: { nodeName: node.name } }));
+    await kube.apply(aPod({ namespace, name: "member", plane: "members", spec: { nodeName: name } }));
     const { podEni } = await kube.untilRunning(namespace, "member");
     expect(podEni.status?.trunkENIID).toBe(trunk!.eniId);
-    expect(
-      sandbox.cloud.report().enis.find(({ eniId }) => eniId === podEni.spec!.allocations![0]!.eni!.id),
-    ).toMatchObject({ type: "Member", trunkEniId: trunk!.eniId });
+    expect(machines.eni(podEni.spec!.allocations![0]!.eni!.id!)).toMatchObject({
+      type: "Member",
+      trunkEniId: trunk!.eniId,
+    });
   });
 
   scenario("takes the trunk that a machine has, and makes none", async () => {
-    const node = nodes[1]!;
-    const trunk = world.sandbox.cloud.addTrunk(node.instanceId);
-    await world.kube.apply(aNodeRecord(node));
-    const { metadata } = await untilServing(node.name);
+    const { cloud, cluster } = machines.world.sandbox;
+    const node = await machines.make("equipped");
+    const trunk = cloud.addTrunk(node.instanceId);
+    await cluster.addNode(node);
+    const { metadata } = await machines.untilServing(node.name);
     expect(metadata.annotations?.[trunkOn]).toBe(trunk);
-    expect(trunksOf(node.instanceId).map(({ eniId }) => eniId)).toEqual([trunk]);
+    expect(machines.trunksOf(node.instanceId).map(({ eniId }) => eniId)).toEqual([trunk]);
   });
 
   scenario("publishes whole interfaces on a node in exclusive mode, less the places that others took", async () => {
-    const node = nodes.find(({ exclusive }) => exclusive === true)!;
-    await call("CreateNetworkInterface", { VSwitchId: "vsw-nodes-i", "SecurityGroupIds.1": landscape.securityGroupId })
-      .then(({ NetworkInterfaceId: foreign }) => foreign!)
-      .then((NetworkInterfaceId) =>
-        call("AttachNetworkInterface", { NetworkInterfaceId, InstanceId: node.instanceId }),
-      );
-    await world.kube.apply(aNodeRecord(node));
-    const { status, metadata } = await untilNode(node.name, "can carry interfaces", (found) =>
-      Boolean(found.status?.allocatable?.["aliyun/eni"]),
-    );
-    expect(status?.allocatable).toMatchObject({ "aliyun/eni": "6" });
-    expect(status?.allocatable?.["aliyun/member-eni"]).toBeUndefined();
-    expect(metadata.annotations).toMatchObject({ [maxAvailableIp]: "6" });
-    expect(trunksOf(node.instanceId)).toEqual([]);
+    const node = await machines.make("exclusive", { exclusive: true });
+    await machines.occupy(node);
+    await machines.world.sandbox.cluster.addNode(node);
+    const found = await machines.untilNode(node.name, "can carry interfaces", (each) => Boolean(interfacesOf(each)));
+    expect([interfacesOf(found), membersOf(found)]).toEqual(["6", undefined]);
+    expect(found.metadata.annotations).toMatchObject({ [maxAvailableIp]: "6" });
+    expect(machines.trunksOf(node.instanceId)).toEqual([]);
   });
 
   scenario("makes no trunk when it is turned off or the machine supports none", async () => {
-    const [off, unable] = [nodes[2]!, nodes[3]!];
-    await world.kube.apply(aNodeRecord(off, { eni: { enableTrunk: false } }));
-    await world.kube.apply(aNodeRecord(unable, { spec: { nodeCap: { adapters: 4, ipv4PerAdapter: 10 } } }));
+    const off = await machines.join("off", { conf: { enable_eni_trunking: false } });
+    const unable = await machines.join("unable", { instanceType: "ecs.g6.4xlarge" });
     for (const { name, instanceId } of [off, unable]) {
-      const node = await untilNode(name, "is ready", (found) => saysOf(found)?.status === "True");
-      expect(members(node)).toBeUndefined();
-      expect(trunksOf(instanceId)).toEqual([]);
+      const node = await machines.untilNodeSays(name, "CapacityPublished");
+      expect(saysOf(node)?.status).toBe("True");
+      expect(membersOf(node)).toBeUndefined();
+      expect(machines.trunksOf(instanceId)).toEqual([]);
     }
   });
 
-  scenario("attaches a trunk again that somebody detached, and makes another when it was deleted", async () => {
-    const node = nodes[4]!;
-    await world.kube.apply(aNodeRecord(node));
-    const first = (await untilServing(node.name)).metadata.annotations![trunkOn]!;
-    const detach = { NetworkInterfaceId: first, InstanceId: node.instanceId };
-    await call("DetachNetworkInterface", detach);
-    await eventually("the trunk is free", () => statusOf(first) === "Available");
-    // A pod that is to be a member finds out.
-    await world.kube.apply(aPod({ namespace, name: "finder", plane: "members", spec: { nodeName: node.name } }));
-    await eventually("the trunk is attached again", () => statusOf(first) === "InUse", { limitMs: 60_000 });
-    await world.kube.untilRunning(namespace, "finder", { limitMs: 60_000 });
-
-    await world.kube.deletePod(namespace, "finder");
-    await eventually(
-      "the trunk has no members",
-      async () => (await world.kube.podEni(namespace, "finder")) === undefined,
-    );
-    await call("DetachNetworkInterface", detach);
-    await eventually("the trunk is free", () => statusOf(first) === "Available");
-    await call("DeleteNetworkInterface", { NetworkInterfaceId: first });
-    await world.kube.apply(aPod({ namespace, name: "finder", plane: "members", spec: { nodeName: node.name } }));
-    const second = await untilNode(
-      node.name,
-      "has another trunk",
-      ({ metadata }) => ![undefined, first].includes(metadata.annotations?.[trunkOn]),
-      60_000,
-    );
-    expect(trunksOf(node.instanceId).map(({ eniId }) => eniId)).toEqual([second.metadata.annotations![trunkOn]]);
-    expect(Object.keys((await recordOf(node.name))!.status!.networkInterfaces!)).not.toContain(first);
+  scenario("leaves to a node daemon what it has written: its tags, its switch, its vSwitch", async () => {
+    const { kube, sandbox } = machines.world;
+    const node = await machines.make("daemon");
+    // Before the core Node, so that nothing is filled from eni-config first.
+    await kube.apply(aNodeRecord(node, { eni: { tag: { team: "daemon" } } }));
+    await sandbox.cluster.addNode(node);
+    await machines.untilServing(node.name);
+    expect(machines.trunksOf(node.instanceId)).toMatchObject([{ tags: { team: "daemon" } }]);
+    const record = await kube.nodeRecord(node.name);
+    expect(record?.spec?.eni?.tag).toEqual({ team: "daemon" });
+    // The rest is controller node's: the parts that the daemon left out, and the ties to the machine.
+    expect(record?.spec?.pool).toBeDefined();
+    expect(record?.metadata.ownerReferences).toMatchObject([{ kind: "Node", name: node.name }]);
   });
 
-  scenario("says on both objects why there is no trunk, and heals when the record is corrected", async () => {
-    const node = nodes[6]!;
-    // Zone h, and a vSwitch of zone i.
-    await world.kube.apply(aNodeRecord(node, { eni: { vSwitchOptions: ["vsw-nodes-i"] } }));
-    const told = await untilNode(node.name, "says why", (found) => saysOf(found)?.reason === "NoVSwitchInZone");
-    expect(saysOf(told)).toEqual({ status: "False", reason: "NoVSwitchInZone" });
-    expect((await recordOf(node.name))?.status?.conditions).toMatchObject([{ reason: "NoVSwitchInZone" }]);
-    await world.kube.untilEvent("Node", node.name, "ConfigError", "vsw-nodes-i is in zone");
-    await world.kube.apply(aNodeRecord(node));
-    await untilServing(node.name);
+  scenario("says on both objects why there is no trunk, and heals when eni-config is corrected", async () => {
+    const { kube } = machines.world;
+    // Named under the wrong zone.
+    const conf = { vswitches: { "cn-hangzhou-h": ["vsw-nodes-i"] } };
+    const { name } = await machines.join("misplaced", { conf });
+    const told = await machines.untilNodeSays(name, "NoVSwitchInZone");
+    expect(saysOf(told)?.status).toBe("False");
+    expect(reasonOf(await kube.nodeRecord(name), "InterfacesReady")).toBe("NoVSwitchInZone");
+    await kube.untilEvent("Node", name, "ConfigError", "vsw-nodes-i is in zone");
+    await kube.apply(anEniConfig({}, `own-${name}`));
+    await machines.untilServing(name, 60_000);
   });
+
+  scenario(
+    "says that eni-config has no vSwitch in the zone of a machine, and equips it once there is one",
+    async () => {
+      const { kube } = machines.world;
+      const { name, instanceId } = await machines.join("zoneless", { conf: { vswitches: { "cn-hangzhou-h": null } } });
+      const record = await kube.untilNodeRecordSays(name, "EniConfigInvalid");
+      expect(record.spec).toMatchObject({ nodeCap: { memberAdapterLimit: 52 } });
+      const core = await machines.untilNodeSays(name, "NodeRecordIncomplete");
+      const { message } = core.status!.conditions!.find(({ type }) => type === "TerwayInterfaces")!;
+      expect(message).toContain("eni_conf names no vSwitch in cn-hangzhou-h");
+      expect(machines.trunksOf(instanceId)).toEqual([]);
+      await kube.untilEvent("Node", name, "ConfigError", "no vSwitch in cn-hangzhou-h");
+      await kube.apply(anEniConfig({}, `own-${name}`));
+      await machines.untilServing(name, 60_000);
+    },
+  );
 
   scenario("says that a vSwitch without IPv6 block cannot serve a dual-stack node", async () => {
-    const { cloud } = world.sandbox;
-    const node = nodes[8]!;
-    const { vpcId } = landscape;
-    await world.kube.apply(aNodeRecord(node, { eni: { enableIPv6: true } }));
-    await world.kube.untilEvent("Node", node.name, "ConfigError", "vsw-nodes-h has no IPv6 block");
-    cloud.addVSwitch({
+    const { kube, sandbox } = machines.world;
+    // As many IPv6 as IPv4 addresses, without which there is no dual stack.
+    const options = { instanceType: "ecs.g7.4xlarge", conf: { ip_stack: "dual" } };
+    const { name, instanceId } = await machines.join("dual", options);
+    await kube.untilEvent("Node", name, "ConfigError", "vsw-nodes-h has no IPv6 block");
+    sandbox.cloud.addVSwitch({
       vSwitchId: "vsw-six",
       zoneId: "cn-hangzhou-h",
-      vpcId,
+      vpcId: landscape.vpcId,
       cidr: "10.12.0.0/20",
       ipv6Cidr: "2408:4005:3aa:4f00::/64",
     });
-    await world.kube.apply(
-      aNodeRecord(node, { eni: { enableIPv6: true, vSwitchOptions: ["vsw-nodes-h", "vsw-six"] } }),
-    );
-    await untilServing(node.name);
-    const [trunk] = trunksOf(node.instanceId);
-    expect(trunk).toMatchObject({ vSwitchId: "vsw-six" });
-    const addresses = cloud.enis().find(({ eniId }) => eniId === trunk!.eniId)?.ipv6s;
-    expect(addresses).toEqual([expect.stringContaining("2408:")]);
-    expect((await recordOf(node.name))?.status?.networkInterfaces?.[trunk!.eniId]?.ipv6CIDR).toBe(
-      "2408:4005:3aa:4f00::/64",
-    );
+    const vswitches = { "cn-hangzhou-h": ["vsw-nodes-h", "vsw-six"] };
+    await kube.apply(anEniConfig({ ip_stack: "dual", vswitches }, `own-${name}`));
+    await machines.untilServing(name, 60_000);
+    const [trunk] = machines.trunksOf(instanceId);
+    expect(trunk).toMatchObject({ vSwitchId: "vsw-six", ipv6s: [expect.stringContaining("2408:")] });
+    const record = await kube.nodeRecord(name);
+    expect(record?.status?.networkInterfaces?.[trunk!.eniId]?.ipv6CIDR).toBe("2408:4005:3aa:4f00::/64");
   });
 
   scenario("takes the start-up taint off once the node can serve, and no other taint", async () => {
-    const { cloud, cluster } = world.sandbox;
-    const place = { zoneId: "cn-hangzhou-h", vpcId: landscape.vpcId, vSwitchId: "vsw-nodes-h" };
-    cloud.addInstance({ instanceId: "i-late", instanceType: "ecs.g6.16xlarge", ...place });
     const other = { key: "shop.example.com/only", effect: "NoSchedule" };
-    const late = { ...nodes[0]!, name: "node-late", instanceId: "i-late", taints: [notReady, other] };
-    await cluster.addNode(late);
-    const taints = (node: Node | undefined) => node?.spec?.taints?.map(({ key }) => key);
-    expect(taints(await world.kube.node("node-late"))).toEqual(expect.arrayContaining([notReady.key, other.key]));
-    await world.kube.apply(aNodeRecord(late));
-    const served = await untilNode("node-late", "has lost the taint", (node) => !taints(node)?.includes(notReady.key));
-    expect(taints(served)).toContain(other.key);
-    expect(members(served)).toBe("52");
+    const { name } = await machines.join("tainted", { taints: [notReady, other] });
+    const served = await machines.untilNode(name, "has lost the taint", ({ spec }) =>
+      (spec?.taints ?? []).every(({ key }) => key !== notReady.key),
+    );
+    expect(served.spec?.taints?.map(({ key }) => key)).toContain(other.key);
+    expect(membersOf(served)).toBe("52");
   });
 
-  scenario("leaves the trunk of a deleted record on the machine, and takes it when the record returns", async () => {
-    const node = nodes[7]!;
-    await world.kube.apply(aNodeRecord(node));
-    const trunk = (await untilServing(node.name)).metadata.annotations![trunkOn]!;
-    await world.kube.deletePath(recordPath(node.name));
-    await eventually("the record is gone", async () => (await recordOf(node.name))?.metadata.uid === undefined);
-    await world.kube.apply(aNodeRecord(node));
-    await eventually(
-      "the new record names the trunk",
-      async () => (await recordOf(node.name))?.status?.networkInterfaces?.[trunk]?.status === "InUse",
-    );
-    expect(trunksOf(node.instanceId).map(({ eniId }) => eniId)).toEqual([trunk]);
+  scenario("follows the machine to another instance type, and waits while the cloud does not know it", async () => {
+    const { kube } = machines.world;
+    const { name } = await machines.join("resized");
+    await machines.untilServing(name);
+    const typed = (type: string) => ({ metadata: { labels: { "node.kubernetes.io/instance-type": type } } });
+    await kube.patch(pathOf.node(name), typed("ecs.none.large"));
+    const record = await kube.untilNodeRecordSays(name, "InstanceTypeUnknown");
+    expect(record.spec?.nodeCap).toBeUndefined();
+    // What it could carry stays: nothing better is known.
+    expect(membersOf(await machines.untilNodeSays(name, "NodeRecordIncomplete"))).toBe("52");
+    await kube.patch(pathOf.node(name), typed("ecs.g6.26xlarge"));
+    const resized = await machines.untilNode(name, "carries more", (node) => membersOf(node) === "85");
+    expect(resized.metadata.annotations).toMatchObject({ [maxAvailableIp]: "280" });
   });
 });

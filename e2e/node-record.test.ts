@@ -4,6 +4,7 @@ import type { Node as NodeRecord } from "../crds/v1beta1/node.gen.ts";
 import { landscape } from "../sandbox/landscape.ts";
 import { pathOf } from "./kube.ts";
 import type { AnyManifest } from "./manifests.ts";
+import { anEniConfig } from "./node-records.ts";
 import { eventually, startWorld, type World } from "./world.ts";
 
 const finalizer = "network.alibabacloud.com/node-controller";
@@ -22,16 +23,6 @@ const capOfMachines = {
   networkCards: [],
   networkCardsCount: 0,
 };
-
-function aConfigMap(name: string, conf: object): AnyManifest {
-  const metadata = { name, namespace: "kube-system" };
-  return {
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata,
-    data: { eni_conf: JSON.stringify(conf) },
-  };
-}
 
 /** A machine that only the API server knows: no kubelet, no instance. */
 function aMachine(name: string, more: { labels?: Record<string, string>; providerId?: string } = {}): AnyManifest {
@@ -225,7 +216,7 @@ describe("centralised, the record of a machine that has no node daemon", () => {
   it("says that eni-config is missing, and is filled when it is there", async () => {
     const { kube } = world;
     await kube.untilNodeRecordSays(shared, "EniConfigMissing");
-    await kube.apply(aConfigMap("eni-config", clusterConf));
+    await kube.apply(anEniConfig(clusterConf));
     const record = await kube.untilNodeRecordSays(shared, "Recorded");
     expect(record.spec).toMatchObject({
       eni: {
@@ -251,14 +242,14 @@ describe("centralised, the record of a machine that has no node daemon", () => {
   it("follows the machine's own ConfigMap, but leaves to a node daemon what it has written", async () => {
     const { kube } = world;
     const poolOf = async () => (await kube.nodeRecord(shared))?.spec?.pool?.maxPoolSize;
-    await kube.apply(aConfigMap("own", { max_pool_size: 9 }));
+    await kube.apply(anEniConfig({ max_pool_size: 9 }, "own"));
     await kube.patch(pathOf.node(shared), { metadata: { labels: { "terway-config": "own" } } });
     await eventually("its own size", async () => (await poolOf()) === 9, { state: poolOf });
     const record = (await kube.nodeRecord(shared))!;
     // As the daemon does: the whole object, with the version that it has read.
     const eni = { ...record.spec!.eni!, vSwitchOptions: ["vsw-hz-h-2"] };
     await putAsDaemon(world, { ...record, spec: { ...record.spec, eni } });
-    await kube.apply(aConfigMap("own", { max_pool_size: 8, eni_tags: { team: "other" } }));
+    await kube.apply(anEniConfig({ max_pool_size: 8, eni_tags: { team: "other" } }, "own"));
     await eventually("the new size", async () => (await poolOf()) === 8, { state: poolOf, limitMs: 30_000 });
     expect((await kube.nodeRecord(shared))?.spec?.eni).toEqual(eni);
     expect((await kube.nodeRecord(exclusive))?.spec?.eni?.tag).toEqual({ team: "net" });
@@ -267,7 +258,7 @@ describe("centralised, the record of a machine that has no node daemon", () => {
   it("says what is wrong with its ConfigMap and keeps what it has", async () => {
     const { kube } = world;
     const before = (await kube.nodeRecord(exclusive))!.spec;
-    await kube.apply(aConfigMap("wrong", { max_pool_size: "many" }));
+    await kube.apply(anEniConfig({ max_pool_size: "many" }, "wrong"));
     await kube.patch(pathOf.node(exclusive), { metadata: { labels: { "terway-config": "wrong" } } });
     const faulty = await kube.untilNodeRecordSays(exclusive, "EniConfigInvalid");
     expect(faulty.status?.conditions?.[0]?.message).toContain("max_pool_size");

@@ -1,4 +1,4 @@
-/** Node CRs as the controller of machines and the node daemon write them. */
+/** What says how machines are to be equipped: Node CRs as a node daemon fills them, and ConfigMaps. */
 import type { NodeSpec as RecordSpec } from "../crds/v1beta1/node.gen.ts";
 import type { NodeSpec } from "../sandbox/cluster/node-specs.ts";
 import { landscape } from "../sandbox/landscape.ts";
@@ -54,6 +54,25 @@ const exclusiveLabel = "k8s.aliyun.com/exclusive-mode-eni-type";
 function labelled(labels: Readonly<Record<string, string>>): { readonly labels: typeof labels } {
   return { labels };
 }
+
+/** ConfigMap `eni-config`, or a machine's own, which is merged over it. @param conf content of `eni_conf` */
+export function anEniConfig(conf: object, name = "eni-config"): AnyManifest {
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name, namespace: "kube-system" },
+    data: { eni_conf: JSON.stringify(conf) },
+  };
+}
+
+/** `eni_conf` of a cluster whose machines get trunks in the vSwitches in which they are. */
+export const trunkConf = {
+  vswitches: { "cn-hangzhou-h": ["vsw-nodes-h"], "cn-hangzhou-i": ["vsw-nodes-i"] },
+  vswitch_selection_policy: "ordered",
+  security_group: landscape.securityGroupId,
+  eni_tags: { team: "shop" },
+  enable_eni_trunking: true,
+} as const;
 
 /** Keys of the configuration with which controller node-capacity runs. */
 export const centralised = {

@@ -113,6 +113,10 @@ const table: readonly Row[] = [
   { name: "a free trunk whose Node CR is gone", given: { enis: trunk(), ...since(60_000) }, then: "collect" },
   { name: "one that was seen free once", given: { enis: trunk() }, then: "suspect" },
   { name: "a free trunk whose Node CR names it", given: { enis: trunk(), ...since(60_000), ...named("eni-1") } },
+  {
+    name: "a free trunk whose Node CR is gone, and that another one names",
+    given: { enis: trunk(), ...since(60_000), trunkByNodeUid: new Map([["uid-anew", "eni-1"]]) },
+  },
   { name: "a free trunk whose Node CR names none yet", given: { enis: trunk(), ...since(60_000), ...named() } },
   {
     name: "a free trunk whose Node CR names another",

@@ -74,9 +74,13 @@ function isOrphan(listed: ListedEni, state: SweepState): boolean {
   return state.unmadeInterfacesByUid.get(podEniUid)?.has(listed.interface ?? "eth0") !== true;
 }
 
-/** Only a trunk that is nowhere: whatever is attached carries pods, or may at any moment. */
+/**
+ * Only a trunk that is nowhere: whatever is attached carries pods, or may at any moment. One that a Node CR names is kept,
+ * though it was made for another: a record that somebody deleted is made anew and takes the trunk over.
+ */
 function isOrphanedTrunk({ eni, nodeUid }: ListedEni, { trunkByNodeUid }: SweepState): boolean {
   if (nodeUid === undefined || eni.status !== "Available") return false;
+  if ([...trunkByNodeUid.values()].includes(eni.eniId)) return false;
   const named = trunkByNodeUid.get(nodeUid);
   return !trunkByNodeUid.has(nodeUid) || (named !== undefined && named !== eni.eniId);
 }

@@ -22,10 +22,12 @@ export const reasons = {
   leaving: "TrunkLeaving",
   /** `spec.eni` cannot serve: no vSwitch, or no security group. */
   invalid: "InvalidSpec",
-  /** None of the vSwitches is in the node's zone, or none there has an IPv6 block although IPv6 is wanted. */
+  /** None of the vSwitches is in the node's zone. */
   noVSwitchInZone: "NoVSwitchInZone",
   /** Every usable vSwitch of the zone is full. */
   vSwitchesExhausted: "VSwitchesExhausted",
+  /** The vSwitches of the zone have no IPv6 block, and the node is to have IPv6. */
+  vSwitchWithoutIpv6: "VSwitchWithoutIPv6",
   /** The cloud does not know any of the vSwitches. */
   vSwitchNotFound: "VSwitchNotFound",
   /** Interfaces of others take every place of the instance. */
@@ -46,6 +48,7 @@ export const progressReasons: ReadonlySet<string> = new Set([
 export const configReasons: ReadonlySet<string> = new Set([
   reasons.invalid,
   reasons.noVSwitchInZone,
+  reasons.vSwitchWithoutIpv6,
   reasons.vSwitchNotFound,
 ]);
 

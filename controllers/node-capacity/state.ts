@@ -1,5 +1,6 @@
 import type { Node, NodeNetworkInterface } from "../../crds/v1beta1/node.gen.ts";
 import { annotations, labels, resources } from "../../crds/v1beta1/names.ts";
+import { findCondition } from "../../domain/conditions/conditions.ts";
 import type { Eni } from "../../domain/eni/eni.ts";
 import { toNodeFacts, type NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode } from "../../domain/kubernetes/objects.ts";
@@ -129,11 +130,11 @@ export function toMachine(record: Node, core: CoreNode): Machine {
   if (instanceId !== facts.instanceId) {
     return { gap: `the Node CR speaks of instance ${instanceId}, the core Node of ${facts.instanceId}` };
   }
-  if (nodeCap?.adapters === undefined) return { gap: "the Node CR has no spec.nodeCap.adapters" };
-  if (eni === undefined) return { gap: "the Node CR has no spec.eni; the node daemon writes it" };
+  if (nodeCap?.adapters === undefined) return { gap: sayMissing(record, "spec.nodeCap.adapters") };
+  if (eni === undefined) return { gap: sayMissing(record, "spec.eni") };
   const capability = toCapability(record);
   if (capability.mode === "exclusive" && capability.secondaryCount === 0) {
-    return { gap: "the Node CR has no Secondary interface in spec.flavor; the node daemon writes it" };
+    return { gap: sayMissing(record, "Secondary interface in spec.flavor") };
   }
   return {
     facts,
@@ -148,6 +149,13 @@ export function toMachine(record: Node, core: CoreNode): Machine {
       tags: eni.tag ?? {},
     },
   };
+}
+
+/** Who keeps the record says in its condition why something is not there. */
+function sayMissing({ status }: Node, what: string): string {
+  const ready = findCondition(status?.conditions, "Ready");
+  const why = ready?.status === "False" && ready.message !== "" ? `: ${ready.message}` : "";
+  return `the Node CR has no ${what}${why}`;
 }
 
 // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little

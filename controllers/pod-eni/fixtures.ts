@@ -92,14 +92,15 @@ export function unrecorded(given: Partial<AllocationState> = {}): AllocationStat
   return unmade({ eniId: "eni-1", ...given });
 }
 
-/** The interface eni-1 whose NetworkInterface is in `phase`, on i-1 while it is attached. */
+/** The interface eni-1 whose NetworkInterface is in `phase`, on i-1 and its trunk while it is attached. */
 export function recorded(
   phase: string,
   record: Partial<InterfaceRecord> = {},
   given: Partial<AllocationState> = {},
 ): AllocationState {
-  const instanceId = phase === "" || phase === "Unbind" ? "" : "i-1";
-  return unrecorded({ record: { phase, isDeleting: false, instanceId, isMissing: false, ...record }, ...given });
+  const isPlaced = phase !== "" && phase !== "Unbind";
+  const place = { instanceId: isPlaced ? "i-1" : "", trunkEniId: isPlaced ? "eni-trunk" : "" };
+  return unrecorded({ record: { phase, isDeleting: false, ...place, isMissing: false, ...record }, ...given });
 }
 
 /** A second interface, eth1, otherwise as given. */

@@ -51,6 +51,7 @@ const anyRecord: fc.Arbitrary<InterfaceRecord> = fc
     phase: fc.constantFrom("", "Binding", "Bind", "Bind", "Detaching", "Unbind", "Deleting", "Unheard"),
     isDeleting: rarely,
     instanceId: fc.constantFrom("", "i-1", "i-1", "i-2"),
+    trunkEniId: fc.constantFrom("", "eni-trunk", "eni-trunk", "eni-former"),
     isMissing: rarely,
     hasTrouble: rarely,
   })

@@ -104,6 +104,11 @@ const table: readonly PlanRow[] = [
     says: "attaching eni-1 to i-1",
   },
   {
+    name: "being attached to a trunk that the machine does not have any more: to the present one",
+    given: only(recorded("Binding", { trunkEniId: "eni-former", trouble })),
+    actions: [requestAttach()],
+  },
+  {
     name: "the attach has trouble: told in the words of the NetworkInterface",
     given: only(recorded("Binding", { trouble })),
     actions: none,

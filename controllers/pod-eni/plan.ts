@@ -4,7 +4,7 @@ import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
 import { planBound } from "./bound.ts";
 import { reasons } from "./conditions.ts";
 import { planCreation, progress, stop, whileHeld, type Step } from "./plan-creation.ts";
-import { isLost, type AllocationState, type PodEniState } from "./state.ts";
+import { isLost, type AllocationState, type InterfaceRecord, type PodEniState } from "./state.ts";
 import { heldBack, isAttached, waitForCloud } from "./suspended.ts";
 
 /** What only an edit of somebody's object mends is looked at again this often; watches usually come first. */
@@ -334,8 +334,17 @@ function planAttach(allocation: AllocationState, instanceId: string, trunkEniId:
       if (record.instanceId === instanceId) return { actions: [], isBound: true };
       return { actions: [{ type: "requestDetach", eniId }], isBound: false };
     default:
+      if (waitsForFormerTrunk(record, instanceId, trunkEniId)) {
+        return { actions: [{ type: "requestAttach", eniId, instanceId, trunkEniId }], isBound: false };
+      }
       return attaching(allocation, instanceId);
   }
+}
+
+/** The machine got another trunk meanwhile: nothing is ever attached to the one that was asked for. */
+function waitsForFormerTrunk({ phase, ...record }: InterfaceRecord, instanceId: string, trunkEniId: string): boolean {
+  const isMember = trunkEniId !== "" && record.trunkEniId !== "";
+  return phase === "Binding" && isMember && record.instanceId === instanceId && record.trunkEniId !== trunkEniId;
 }
 
 function attaching({ record, eniId }: AllocationState, instanceId: string): Step {

@@ -116,6 +116,8 @@ export interface InterfaceRecord {
   readonly phase: string;
   readonly isDeleting: boolean;
   readonly instanceId: string;
+  /** Empty for a whole interface. */
+  readonly trunkEniId: string;
   /** The cloud has no such interface any more. */
   readonly isMissing: boolean;
   /** It has no status, but the PodENI says what it would be: the published program died between the two writes. */
@@ -241,11 +243,15 @@ function toRecord(networkInterface: NetworkInterface | undefined): InterfaceReco
   return {
     phase: status?.phase ?? "",
     isDeleting: networkInterface.metadata.deletionTimestamp !== undefined,
-    instanceId: status?.instanceID ?? "",
+    ...toPlace(status),
     isMissing: condition?.reason === "InterfaceMissing",
     ...(condition !== undefined &&
       isTrouble(condition) && { trouble: { reason: condition.reason, message: condition.message } }),
   };
+}
+
+function toPlace(status: NetworkInterface["status"]): Pick<InterfaceRecord, "instanceId" | "trunkEniId"> {
+  return { instanceId: status?.instanceID ?? "", trunkEniId: status?.trunkENIID ?? "" };
 }
 
 /** Whether calls are held back is known first-hand; the record may say what was. */

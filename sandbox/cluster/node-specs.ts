@@ -17,6 +17,8 @@ export interface NodeSpec {
   readonly exclusive?: boolean;
   readonly capacity: NodeCapacity;
   readonly internalIp: string;
+  /** Beside those that follow from the other members. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** With which it registers. */
   readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
 }
@@ -107,6 +109,7 @@ export function toNode(spec: NodeSpec, nowIso: string): Node {
         [labels.region]: regionId,
         [labels.instanceType]: instanceType,
         ...(spec.exclusive === true ? { [labels.exclusiveMode]: "eniOnly" } : {}),
+        ...spec.labels,
       },
       annotations: spec.trunkEniId === undefined ? {} : { [annotations.trunkOn]: spec.trunkEniId },
     },
