@@ -105,6 +105,7 @@ const sandboxIsEnough = [
   "interfaces",
   "network-cards",
   "node-capacity",
+  "node-changes",
   "node-loss",
   "planes",
 ];
