@@ -79,21 +79,35 @@ export class Mirror {
 
   async #follow(kind: keyof Kinds): Promise<void> {
     const isOver = (): boolean => this.#over.signal.aborted;
-    let version = "0";
+    let version = "";
     while (!isOver()) {
       try {
+        if (version === "") version = await this.#list(kind);
         const path = `${paths[kind]}?watch=true&resourceVersion=${version}`;
         const onEvent = (event: unknown): void => {
           const { type, object } = event as { readonly type: string; readonly object: Kinds[typeof kind] };
-          if (type === "ERROR") return;
-          version = object.metadata.resourceVersion ?? version;
-          this.#put(kind, type, object);
+          // The version was forgotten: what happened meanwhile is seen by a list.
+          version = type === "ERROR" ? "" : (object.metadata.resourceVersion ?? "");
+          if (type !== "ERROR") this.#put(kind, type, object);
         };
         await this.#transport.stream({ method: "GET", path }, onEvent, this.#over.signal);
       } catch (error) {
         if (!isOver()) throw error;
       }
     }
+  }
+
+  /** Brings the table to what is stored now. @returns its version */
+  async #list(kind: keyof Kinds): Promise<string> {
+    const answer = await this.#transport.request({ method: "GET", path: paths[kind] }, this.#over.signal);
+    const list = answer.body as {
+      readonly metadata: { readonly resourceVersion: string };
+      readonly items: readonly Kinds[typeof kind][];
+    };
+    const stored = new Set(list.items.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`));
+    for (const [key, object] of [...this.#tables[kind]]) if (!stored.has(key)) this.#put(kind, "DELETED", object);
+    for (const object of list.items) this.#put(kind, "ADDED", object);
+    return list.metadata.resourceVersion;
   }
 
   #put<K extends keyof Kinds>(kind: K, type: string, object: Kinds[K]): void {

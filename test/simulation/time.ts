@@ -8,6 +8,9 @@ export interface Process {
   deliver(input: () => void): void;
 }
 
+/** So many timers may fire in one millisecond; a burst of a few hundred objects is some thousands. */
+const mostIdleSteps = 50_000;
+
 const current = new AsyncLocalStorage<Process | undefined>();
 
 /** Runs `work`, and all that it starts, as that process. */
@@ -28,6 +31,8 @@ export class VirtualTime {
   readonly #timers: InstalledTimers;
   readonly #nextTurn: (work: () => void) => void;
   #steps = 0;
+  /** Steps since time last passed. */
+  #idleSteps = 0;
 
   /** @param startMs wall clock, milliseconds since the epoch */
   constructor(startMs: number) {
@@ -60,7 +65,10 @@ export class VirtualTime {
   async step(): Promise<boolean> {
     if (this.#timers.countTimers() === 0) return false;
     this.#steps += 1;
+    const beforeMs = this.#timers.now;
     this.#timers.next();
+    this.#idleSteps = this.#timers.now === beforeMs ? this.#idleSteps + 1 : 0;
+    if (this.#idleSteps > mostIdleSteps) throw new Error("somebody sets timers that fire at once, again and again");
     await this.settle();
     return true;
   }
