@@ -75,6 +75,7 @@ const namespaces = fill(new ObjectStore<KubeObject>(), 1, () => ({
 
 const routes = createRoutes({
   planes,
+  livePlanes: () => Promise.resolve(planes.list()),
   pods,
   podEnis,
   namespaces: { lister: namespaces, getLive: () => Promise.resolve(undefined) },

@@ -21,6 +21,7 @@ import type { Degradation } from "./config-watch.ts";
 import { isControllerEnabled, type ControlplaneConfig } from "./config.ts";
 import { createControllers } from "./controllers.ts";
 import { createElector } from "./election.ts";
+import { createLivePlanes } from "./live-planes.ts";
 import { EniConfigSource } from "./eni-config-source.ts";
 
 /** What differs between production and the simulation; all else is built here. */
@@ -148,6 +149,7 @@ export function buildControlplane(given: World): Controlplane {
 
   const routes = createRoutes({
     planes: podNetworkings.lister,
+    livePlanes: createLivePlanes({ transport, clock }),
     pods: pods.lister,
     podEnis: podEnis.lister,
     namespaces: {

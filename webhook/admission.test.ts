@@ -40,6 +40,7 @@ async function aCluster() {
     tls: { cert: bundle.certPem, key: bundle.keyPem },
     routes: createRoutes({
       planes: new ObjectStore<KubeObject>(),
+      livePlanes: () => Promise.resolve([]),
       pods,
       podEnis: new ObjectStore<PodEniRecord & KubeObject>({ [planeIndex]: planesOf }),
       namespaces: { lister: new ObjectStore<KubeObject>(), getLive: () => Promise.resolve(undefined) },

@@ -62,6 +62,9 @@ export type PodDecision =
       readonly overlapping?: readonly string[];
     };
 
+/** The published words for a pod that stays on the shared network. */
+export const noMatch = "not match";
+
 /** Where the networks come from, before they are checked. */
 interface Source {
   readonly networks: readonly PodNetwork[];
@@ -143,7 +146,7 @@ function decideMatched(admission: PodAdmission): Source | Refusal {
   }
   const [unready] = match.notReady;
   if (unready !== undefined) return waitFor(unready, pod);
-  if (!config.isCrdMode && !podRequestsEni(pod.metadata.annotations)) return allow("not match");
+  if (!config.isCrdMode && !podRequestsEni(pod.metadata.annotations)) return allow(noMatch);
   return {
     networks: parsePodNetworks(`{"podNetworks":[{"interface":"${defaultInterface}"}]}`),
     zones: [],

@@ -18,13 +18,21 @@ function aPlane(name: string): Plane {
 }
 
 /** Handlers over planes, a namespace that only a live read knows, and an eni-config of the given text. */
-function aWorld(given: { planes?: Plane[]; namespace?: KubeObject; eniConf?: string | Error } = {}) {
+function aWorld(
+  given: {
+    planes?: Plane[];
+    livePlanes?: readonly Plane[] | undefined;
+    namespace?: KubeObject;
+    eniConf?: string | Error;
+  } = {},
+) {
   const events: Parameters<Recorder["event"]>[0][] = [];
   let reads = 0;
   let nowMs = 0;
   const { eniConf } = given;
   const handler = createPodAdmission({
     planes: { list: () => given.planes ?? [] },
+    livePlanes: () => Promise.resolve(given.livePlanes),
     podEnis: { get: () => undefined },
     namespaces: { lister: { get: () => undefined }, getLive: () => Promise.resolve(given.namespace) },
     eniConfig: new EniConfigSource({
@@ -64,6 +72,17 @@ describe("admission of pods", () => {
     const { ask, events } = aWorld({ planes: [aPlane("one")], namespace });
     expect((await ask()).patch?.length).toBeGreaterThan(0);
     expect(events).toEqual([]);
+  });
+
+  it("looks past its cache before it lets a pod go to the shared network", async () => {
+    const known = aWorld({ planes: [aPlane("one")], livePlanes: [], namespace });
+    expect((await known.ask()).patch?.length).toBeGreaterThan(0);
+    const unknown = aWorld({ planes: [], livePlanes: [aPlane("one")], namespace });
+    expect((await unknown.ask()).patch?.length).toBeGreaterThan(0);
+    const none = aWorld({ planes: [], livePlanes: [], namespace });
+    expect(await none.ask()).toEqual({ allowed: true, code: 200, message: "not match" });
+    const unread = aWorld({ planes: [], livePlanes: undefined, namespace });
+    expect(await unread.ask()).toEqual({ allowed: true, code: 200, message: "not match" });
   });
 
   it("cannot tell when the namespace cannot be found", async () => {

@@ -8,12 +8,17 @@ import { keyOf } from "../../runtime/reconcile.ts";
 import { allowed, denied, isJsonObject, undecodable } from "../admission.ts";
 import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from "../admission.ts";
 import { createJsonPatch } from "../json-patch.ts";
-import { decidePod } from "./decide.ts";
+import { decidePod, noMatch } from "./decide.ts";
 import type { PodAdmissionConfig, PodDecision } from "./decide.ts";
 import type { PodManifest, StringMap } from "./manifest.ts";
 
 export interface PodAdmissionDeps {
   readonly planes: Pick<Lister<Plane>, "list">;
+  /**
+   * All planes past the cache; undefined when they cannot be read now. Asked before a pod is let go to the shared network, for
+   * a plane and its first pods often come in one `kubectl apply`.
+   */
+  readonly livePlanes: (signal: AbortSignal) => Promise<readonly Plane[] | undefined>;
   readonly podEnis: Pick<Lister<PodEniRecord>, "get">;
   readonly namespaces: {
     readonly lister: Pick<Lister<KubeObject>, "get">;
@@ -50,9 +55,20 @@ async function decideWithReads(
   request: AdmissionRequest,
   signal: AbortSignal,
 ): Promise<PodDecision> {
+  const decision = await decideWith(deps, deps.planes.list(), { pod, request }, signal);
+  if (decision.type !== "allow" || decision.message !== noMatch) return decision;
+  const planes = await deps.livePlanes(signal);
+  return planes === undefined ? decision : decideWith(deps, planes, { pod, request }, signal);
+}
+
+async function decideWith(
+  deps: PodAdmissionDeps,
+  planes: readonly Plane[],
+  { pod, request }: { readonly pod: PodManifest; readonly request: AdmissionRequest },
+  signal: AbortSignal,
+): Promise<PodDecision> {
   const namespace = pod.metadata.namespace ?? request.namespace;
   const name = pod.metadata.name ?? request.name;
-  const planes = deps.planes.list();
   const admission = {
     pod,
     podKey: keyOf({ namespace, name }),
