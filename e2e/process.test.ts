@@ -1,6 +1,5 @@
 import { execFile, type ChildProcess } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -8,6 +7,7 @@ import { parse, stringify } from "yaml";
 import { leaderIndex } from "../cmd/sandbox-run.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { ControlplaneProcess, type Ending } from "../sandbox/controlplane-process.ts";
+import { freePorts } from "../sandbox/free-ports.ts";
 import { toKubeconfig } from "../sandbox/kube-apiserver/index.ts";
 import { landscape } from "../sandbox/landscape.ts";
 import { aNamespace, aPlane, aPod } from "./manifests.ts";
@@ -148,7 +148,7 @@ describe("processes", () => {
   );
 
   it("an API server that does not answer: says which, tries again, and ends at SIGTERM", async () => {
-    const server = `127.0.0.1:${await closedPort()}`;
+    const server = `127.0.0.1:${(await freePorts(1))[0]}`;
     const lines: Readonly<Record<string, unknown>>[] = [];
     const alone = new ControlplaneProcess({
       name: "alone",
@@ -317,15 +317,6 @@ function copyOfRepository(name: string): string {
   cpSync(root, target, { recursive: true, filter: (source) => !left.has(basename(source)) });
   symlinkSync(join(root, "node_modules"), join(target, "node_modules"));
   return target;
-}
-
-/** A port of this machine on which nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 /** Sends SIGTERM. @throws Error when the process is still there at the limit */
