@@ -5,6 +5,7 @@ import type { CloudCall } from "../cloud/call.ts";
 import { createCredentialProvider, staticSource } from "../cloud/credentials.ts";
 import { createSdkCall, ramRoleSource, rrsaSource } from "../cloud/sdk.ts";
 import { tokenFileSource } from "../cloud/token-file.ts";
+import { skipGeneratedClasses } from "../kube/client-node.ts";
 import { installCrds } from "../kube/crd-installer.ts";
 import { readCrdManifests } from "../kube/crd-manifests.ts";
 import { createTransport, type KubeTransport } from "../kube/transport.ts";
@@ -184,6 +185,7 @@ async function regionOf({ regionId }: ControlplaneConfig): Promise<string> {
   ]);
 }
 
+skipGeneratedClasses();
 try {
   await main();
 } catch (error) {

@@ -48,8 +48,8 @@ export interface KubeEndpoint {
 
 /** @throws TerminalError `InvalidKubeconfig` that names the file and what is wrong with it */
 export async function loadKubeEndpoint(source: KubeConfigSource): Promise<KubeEndpoint> {
-  // Loaded here, because it costs half a second that no importer of this module should pay; the rest of the package (its
-  // own watch, informer and API classes) would cost a third more and is not used.
+  // Loaded here, because it costs half a second that no importer of this module should pay, and half of that where
+  // client-node.ts was asked; the rest of the package (its own watch, informer and API classes) is not used.
   const { KubeConfig } = await import("@kubernetes/client-node/dist/config.js");
   const config = new KubeConfig();
   const place = source.type === "kubeconfig" ? `kubeconfig ${source.path}` : "in-cluster configuration";
