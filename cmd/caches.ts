@@ -6,6 +6,7 @@ import type { PodNetworking } from "../crds/v1beta1/pod-networking.gen.ts";
 import type { CoreNode, Namespace, Pod } from "../domain/kubernetes/objects.ts";
 import { slimCoreNode, slimNamespace, slimPod } from "../domain/kubernetes/slim.ts";
 import { gateIndex, gatesOf } from "../domain/pod-network/scheduling-gate.ts";
+import { sharedNetworkIndex, sharedNetworkOf } from "../domain/pod-network/shared-network.ts";
 import { createObjectClient } from "../kube/object-client.ts";
 import { pathOf, resourceTypes, type ResourceType } from "../kube/resources.ts";
 import type { Fence } from "../runtime/fence.ts";
@@ -58,7 +59,12 @@ export function createCaches({ transport, clock, random, log, metrics }: World, 
   return {
     pods: stored<Pod>(resourceTypes.pods, {
       transform: slimPod,
-      indexes: { node: (pod) => listOf(pod.spec?.nodeName), [planeIndex]: planesOf, [gateIndex]: gatesOf },
+      indexes: {
+        node: (pod) => listOf(pod.spec?.nodeName),
+        [planeIndex]: planesOf,
+        [gateIndex]: gatesOf,
+        [sharedNetworkIndex]: sharedNetworkOf,
+      },
     }),
     nodes: stored<CoreNode>(resourceTypes.coreNodes, { name: "core-nodes", transform: slimCoreNode }),
     namespaces: stored<Namespace>(resourceTypes.namespaces, { transform: slimNamespace }),

@@ -23,7 +23,7 @@ export function createPlaneMetrics(registry: Registry, planes: () => readonly Po
   gauge("terway_pod_networkings_ambiguous", "PodNetworkings that share pods with another one", "Ambiguous", "True");
   gauge(
     "terway_pod_networkings_outdated",
-    "PodNetworkings with pods from before their last change",
+    "PodNetworkings with pods from before them or their last change",
     "PodsUpToDate",
     "False",
   );

@@ -3,6 +3,7 @@ import type { PodENI } from "../crds/v1beta1/pod-eni.gen.ts";
 import type { Cloud } from "../cloud/client.ts";
 import * as podNetworkingController from "../controllers/pod-networking/index.ts";
 import type { Pod } from "../domain/kubernetes/objects.ts";
+import { sharedNetworkIndex, sharedNetworkOf } from "../domain/pod-network/shared-network.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import type { Controller } from "../runtime/controller.ts";
 import { planeIndex, planesOf } from "../webhook/pod-networking/use.ts";
@@ -34,7 +35,11 @@ export function createPlanes(world: World, { caches, cloud, recorder }: PlanePar
   const reconciler = new podNetworkingController.PodNetworkingReconciler({
     lister: podNetworkings.lister,
     client: podNetworkings.client,
-    pods: { get: (key) => pods.lister.get(key), of: (plane) => pods.lister.byIndex(planeIndex, plane) },
+    pods: {
+      get: (key) => pods.lister.get(key),
+      of: (plane) => pods.lister.byIndex(planeIndex, plane),
+      onSharedNetwork: (namespace) => pods.lister.byIndex(sharedNetworkIndex, namespace),
+    },
     recordsOf: (plane) => podEnis.lister.byIndex(planeIndex, plane),
     namespaces: namespaces.lister,
     customStatefulWorkloadKinds: config.customStatefulWorkloadKinds,
@@ -64,6 +69,13 @@ export function createPlanes(world: World, { caches, cloud, recorder }: PlanePar
       if (plane !== undefined && podNetworkingController.isBehind(podEni, plane)) wake(name, podsSettleMs);
     }
   };
+  const wakeWithout = (before: Pod, now?: Pod): void => {
+    const isOne = (pod: Pod | undefined): boolean => pod !== undefined && sharedNetworkOf(pod).length > 0;
+    if (!isOne(before) || isOne(now)) return;
+    for (const plane of podNetworkings.lister.list().filter(podNetworkingController.namesPodsWithout)) {
+      wake(plane.metadata.name, podsSettleMs);
+    }
+  };
   const connect = (controller: Controller): void => {
     wake = (plane, afterMs) => controller.enqueue(plane, afterMs === undefined ? {} : { afterMs });
     podNetworkings.informer.addHandler({
@@ -72,6 +84,7 @@ export function createPlanes(world: World, { caches, cloud, recorder }: PlanePar
       onDelete: ({ metadata }) => reconciler.planeGone(metadata.name).forEach((name) => wake(name)),
     });
     onAny(pods.informer, wakeSharing);
+    pods.informer.addHandler({ onAdd: () => undefined, onUpdate: wakeWithout, onDelete: (last) => wakeWithout(last) });
     onAny(podEnis.informer, wakeIfBehind);
   };
   return { reconciler, survey: (signal) => survey.run(signal), connect };

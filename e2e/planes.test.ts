@@ -129,6 +129,20 @@ describe("planes", () => {
     },
   );
 
+  scenario(
+    "a pod that is older than its plane stays on the shared network, and the plane names it until it is gone",
+    async () => {
+      const { kube } = world;
+      await kube.apply(aPod({ namespace, name: "senior", plane: "late" }));
+      await kube.apply(aPlane("late"));
+      const { message } = await untilPlaneHas("late", { type: "PodsUpToDate", status: "False", text: "senior" });
+      expect(message).toContain("on the shared network");
+      expect((await kube.plane("late"))?.status?.status).toBe("Ready");
+      await kube.deletePod(namespace, "senior");
+      await untilPlaneHas("late", { type: "PodsUpToDate", status: "True" });
+    },
+  );
+
   scenario("an edit applies to new pods, and the plane says which pods it does not apply to", async () => {
     const { kube, sandbox } = world;
     await kube.apply(aPlane("edited"));

@@ -101,6 +101,7 @@ const restTable: readonly PlanRow[] = [
   },
 ];
 
+const trouble = { reason: "InstanceNotReady", message: "the instance is stopped" };
 const deleting = { isDeleting: true, phase: "Deleting", pod: undefined, hasAnyPod: false, ...noPlace };
 const releasing = { reason: "ReleasingInterface" };
 const removalTable: readonly PlanRow[] = [
@@ -128,6 +129,13 @@ const removalTable: readonly PlanRow[] = [
     given: { ...deleting, ...only(recorded("Bind", { isDeleting: true })) },
     actions: none,
     ...releasing,
+  },
+  {
+    name: "its NetworkInterface cannot be deleted: told in its words",
+    given: { ...deleting, ...only(recorded("Detaching", { isDeleting: true, trouble })) },
+    actions: none,
+    ...releasing,
+    says: "releasing eni-1: the instance is stopped",
   },
   {
     name: "a legacy record without NetworkInterface: one is made, to be deleted",
@@ -190,7 +198,6 @@ const removalTable: readonly PlanRow[] = [
 
 const detaching = { phase: "Detaching", isFixed: true, pod: undefined, hasAnyPod: false, ...noPlace };
 const taking = { reason: "DetachingInterface" };
-const trouble = { reason: "InstanceNotReady", message: "the instance is stopped" };
 const detachTable: readonly PlanRow[] = [
   {
     name: "attached: taken off",

@@ -83,8 +83,17 @@ function planRemoval(state: PodEniState): PodEniPlan {
     actions,
     ...(names.length > 0 && isPending && state.suspensions.release !== undefined
       ? heldBack(state.suspensions.release)
-      : { explanation: { reason: reasons.releasing, message: `releasing ${listOf(names)}`, isFailure: false } }),
+      : { explanation: { reason: reasons.releasing, message: toRelease(names, troubleOf(state)), isFailure: false } }),
   };
+}
+
+function toRelease(eniIds: readonly string[], trouble: string | undefined): string {
+  return `releasing ${listOf(eniIds)}${trouble === undefined ? "" : `: ${trouble}`}`;
+}
+
+/** Why an interface is not where it is wanted, in the words of its NetworkInterface. */
+function troubleOf({ allocations }: PodEniState): string | undefined {
+  return allocations.map(({ record }) => record?.trouble?.message).find((message) => message !== undefined);
 }
 
 function listOf(eniIds: readonly string[]): string {
@@ -136,15 +145,12 @@ function planDetach(state: PodEniState): PodEniPlan {
   if (!isPending && !actions.some((action) => action.type !== "releasePlace")) {
     actions.push({ type: isHolding ? "reportUnbind" : "reportDeleting" });
   }
-  const trouble = state.allocations
-    .map((allocation) => allocation.record?.trouble)
-    .find((found) => found !== undefined);
   if (isPending && state.suspensions.release !== undefined) return { actions, ...heldBack(state.suspensions.release) };
   return {
     actions,
     explanation: {
       reason: reasons.detaching,
-      message: trouble?.message ?? "the interfaces are being detached",
+      message: troubleOf(state) ?? "the interfaces are being detached",
       isFailure: false,
     },
   };

@@ -256,7 +256,7 @@ function toPlace(status: NetworkInterface["status"]): Pick<InterfaceRecord, "ins
 
 /** Whether calls are held back is known first-hand; the record may say what was. */
 function isTrouble({ status, reason }: { readonly status: string; readonly reason: string }): boolean {
-  return status === "False" && !isSuspensionReason(reason);
+  return status === "False" && reason !== "Detached" && !isSuspensionReason(reason);
 }
 
 /** Whether the PodENI says where its interfaces are. */

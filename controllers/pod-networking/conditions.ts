@@ -4,7 +4,7 @@ import type { NextCondition } from "../../domain/conditions/conditions.ts";
 export const types = {
   /** True while every vSwitch of the plane is known and its zone recorded. */
   ready: "Ready",
-  /** True while every pod of the plane has its interfaces as the spec says now. */
+  /** True while every pod that the plane is for has its interfaces as the spec says now. */
   podsUpToDate: "PodsUpToDate",
   /** True while pods exist that another plane matches as well. Absent on a plane that never was. */
   ambiguous: "Ambiguous",
@@ -32,6 +32,8 @@ export const podsReasons = {
   followSpec: "PodsFollowSpec",
   /** Some pods keep what the plane gave before it was edited. */
   predateChange: "PodsPredateChange",
+  /** Some pods were there before the plane matched them, and have no interface of it. */
+  predatePlane: "PodsPredatePlane",
 } as const;
 
 /** Every reason of `Ambiguous`. */

@@ -1,5 +1,5 @@
 /** Controller `pod-networking`: finds the vSwitches of every plane, and says whether pods may use it and which do not follow it. */
-export { isBehind } from "./pods.ts";
+export { isBehind, namesPodsWithout } from "./pods.ts";
 export { PodNetworkingReconciler, type PodNetworkingDeps } from "./reconciler.ts";
 export { PlaneSurvey } from "./survey.ts";
 

@@ -1,5 +1,6 @@
-/** What a plane's pods say about it: which keep what it gave before an edit, and which other planes match them. */
+/** What a plane's pods say about it: which do not have what it gives now, and which other planes match them. */
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { PodNetworking } from "../../crds/v1beta1/pod-networking.gen.ts";
 import { annotations } from "../../crds/v1beta1/names.ts";
 import type { Condition, NextCondition } from "../../domain/conditions/conditions.ts";
 import { findCondition } from "../../domain/conditions/conditions.ts";
@@ -53,19 +54,40 @@ function differs(wanted: readonly string[] | null | undefined, actual: readonly 
   return ids.size > 0 && (ids.size !== held.size || [...ids].some((id) => !held.has(id)));
 }
 
-/** Condition `PodsUpToDate` for the pods that are behind, in any order. */
-export function podsUpToDate(behind: readonly PodBehind[], observedGeneration: number): NextCondition {
-  const [first, ...others] = behind.map(({ key }) => key).sort();
+/**
+ * Condition `PodsUpToDate`, the lists in any order.
+ * @param without keys of pods on the shared network that the plane's selector matches: admission saw them before the plane
+ */
+export function podsUpToDate(
+  behind: readonly PodBehind[],
+  without: readonly string[],
+  observedGeneration: number,
+): NextCondition {
   const type = types.podsUpToDate;
-  if (first === undefined) {
+  const keys = behind.map(({ key }) => key);
+  const parts = [
+    ...(without.length === 0 ? [] : [`${count(without)} on the shared network since before this plane matched`]),
+    ...(keys.length === 0 ? [] : [`${count(keys)} with interfaces from before the last change`]),
+  ];
+  if (parts.length === 0) {
     return { type, status: "True", reason: podsReasons.followSpec, message: "", observedGeneration };
   }
-  const who = others.length === 0 ? "1 pod was" : `${others.length + 1} pods were`;
   const fixed = behind.some(({ isFixed }) => isFixed)
     ? "; a fixed address stays as it is until its PodENI is deleted"
     : "";
-  const message = `${who} given interfaces before the last change, for instance ${first}; recreate them to apply it${fixed}`;
-  return { type, status: "False", reason: podsReasons.predateChange, message, observedGeneration };
+  const message = `${parts.join("; ")}; recreate them to apply the plane${fixed}`;
+  const reason = without.length > 0 ? podsReasons.predatePlane : podsReasons.predateChange;
+  return { type, status: "False", reason, message, observedGeneration };
+}
+
+function count(keys: readonly string[]): string {
+  const [first = ""] = [...keys].sort();
+  return keys.length === 1 ? `1 pod (${first})` : `${keys.length} pods (for instance ${first})`;
+}
+
+/** Whether the plane names pods that it came too late for; when one of those goes, it has something else to say. */
+export function namesPodsWithout({ status }: PodNetworking): boolean {
+  return findCondition(status?.conditions, types.podsUpToDate)?.reason === podsReasons.predatePlane;
 }
 
 /**
@@ -97,10 +119,15 @@ export function ambiguity(
 }
 
 function isShared(plane: Plane, neighbours: readonly Plane[], pod: PodOfPlane): boolean {
-  return namesOf([plane], pod).length > 0 && namesOf(neighbours, pod).length > 0;
+  return isMatched(plane, pod) && namesOf(neighbours, pod).length > 0;
 }
 
-function namesOf(planes: readonly Plane[], pod: PodOfPlane): readonly string[] {
+/** Whether the plane is for the pod, Ready or not. */
+export function isMatched(plane: Plane, pod: PodToMatch): boolean {
+  return namesOf([plane], pod).length > 0;
+}
+
+function namesOf(planes: readonly Plane[], pod: PodToMatch): readonly string[] {
   const { ready, notReady } = matchPlanes(planes, pod);
   return [...ready, ...notReady].map(({ metadata }) => metadata.name);
 }

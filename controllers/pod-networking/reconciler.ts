@@ -4,7 +4,9 @@ import type { PodNetworking } from "../../crds/v1beta1/pod-networking.gen.ts";
 import { setCondition, type Condition, type NextCondition } from "../../domain/conditions/conditions.ts";
 import { toWireTime } from "../../domain/conditions/wire-time.ts";
 import type { Namespace, Pod } from "../../domain/kubernetes/objects.ts";
+import { hasSelector } from "../../domain/pod-network/plane.ts";
 import { isFixedNamePod } from "../../domain/pod-network/pod-networks.ts";
+import { isOptedOut } from "../../domain/pod-network/shared-network.ts";
 import { isFixed } from "../../domain/retention/retention.ts";
 import type { VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { NotFoundError, OperatorError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
@@ -13,7 +15,7 @@ import { keyOf, type Reconciler, type Request, type Result } from "../../runtime
 import { readyCondition } from "./conditions.ts";
 import { Overlaps } from "./overlaps.ts";
 import { planPodNetworking, type PlaneReport } from "./plan.ts";
-import { ambiguity, isBehind, podsUpToDate, type PodBehind, type PodOfPlane } from "./pods.ts";
+import { ambiguity, isBehind, isMatched, podsUpToDate, type PodBehind, type PodOfPlane } from "./pods.ts";
 import { toState, type Lookup, type RecordedVSwitch } from "./state.ts";
 
 /** A vSwitch that could not be read, and why. */
@@ -32,10 +34,12 @@ export interface PodNetworkingDeps {
     get(key: string): Pod | undefined;
     /** Pods that have interfaces of the plane. */
     of(plane: string): readonly Pod[];
+    /** Pods of a namespace that are on the shared network and did not opt out. */
+    onSharedNetwork(namespace: string): readonly Pod[];
   };
   /** PodENIs that have interfaces of the plane. */
   readonly recordsOf: (plane: string) => readonly PodENI[];
-  readonly namespaces: Pick<Lister<Namespace>, "get">;
+  readonly namespaces: Pick<Lister<Namespace>, "get" | "list">;
   /** Source: configuration `customStatefulWorkloadKinds`. */
   readonly customStatefulWorkloadKinds: readonly string[];
   readonly vSwitches: {
@@ -159,7 +163,15 @@ export class PodNetworkingReconciler implements Reconciler {
     const pods = neighbours.length === 0 ? [] : [plane, ...neighbours].flatMap((each) => this.#podsOf(each));
     const said = { conditions: plane.status?.conditions, observedGeneration };
     const shared = ambiguity(plane, neighbours, pods, said);
-    return [podsUpToDate(behind, observedGeneration), ...(shared === undefined ? [] : [shared])];
+    return [podsUpToDate(behind, this.#without(plane), observedGeneration), ...(shared === undefined ? [] : [shared])];
+  }
+
+  /** Keys of pods that the plane matches and that were admitted before it did. */
+  #without(plane: PodNetworking): readonly string[] {
+    if (!hasSelector(plane)) return [];
+    const namespaces = this.#deps.namespaces.list().filter((namespace) => !isOptedOut(namespace));
+    const pods = namespaces.flatMap(({ metadata }) => this.#deps.pods.onSharedNetwork(metadata.name));
+    return pods.map((pod) => this.#toMatch(pod)).flatMap((pod) => (isMatched(plane, pod) ? [pod.key] : []));
   }
 
   /** Records that outlive their pods say nothing about pods. */
@@ -175,14 +187,20 @@ export class PodNetworkingReconciler implements Reconciler {
 
   /** Those that its selector chose; one that asks for planes by name is not chosen. */
   #podsOf({ metadata: { name: plane } }: PodNetworking): readonly PodOfPlane[] {
-    const { pods, namespaces, customStatefulWorkloadKinds } = this.#deps;
-    const chosen = pods.of(plane).filter((pod) => pod.metadata.annotations?.[annotations.podNetworking] === plane);
-    return chosen.filter(isAlive).map(({ metadata: { namespace = "", name, labels = {}, ownerReferences } }) => ({
+    const chosen = this.#deps.pods
+      .of(plane)
+      .filter((pod) => pod.metadata.annotations?.[annotations.podNetworking] === plane);
+    return chosen.filter(isAlive).map((pod) => this.#toMatch(pod));
+  }
+
+  #toMatch({ metadata: { namespace = "", name, labels = {}, ownerReferences } }: Pod): PodOfPlane {
+    const { namespaces, customStatefulWorkloadKinds } = this.#deps;
+    return {
       key: keyOf({ namespace, name }),
       labels,
       namespaceLabels: namespaces.get(namespace)?.metadata.labels ?? {},
       isFixedName: isFixedNamePod(ownerReferences, customStatefulWorkloadKinds),
-    }));
+    };
   }
 
   #tell({ metadata }: PodNetworking, report: PlaneReport): void {
