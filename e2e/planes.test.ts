@@ -155,14 +155,14 @@ describe("planes", () => {
     await kube.patch(pathOf.plane("edited"), { spec: { securityGroupIDs: ["sg-next"] } });
     const behind = await untilPlaneHas("edited", { type: "PodsUpToDate", status: "False", text: "2 pods" });
     expect(behind).toMatchObject({ reason: "PodsPredateChange" });
-    expect(behind.message).toContain(`for instance ${namespace}/edited-1; recreate them`);
+    expect(behind.message).toContain(`for instance ${namespace}/edited-1`);
     expect((await kube.podEni(namespace, "edited-1"))?.spec).toEqual(podEni.spec);
 
     await kube.deletePod(namespace, "edited-1");
     await kube.apply(aPod({ namespace, name: "edited-3", plane: "edited" }));
     const { podEni: made } = await kube.untilRunning(namespace, "edited-3");
     expect(made.spec?.allocations?.[0]?.eni?.securityGroupIDs).toEqual(["sg-next"]);
-    await untilPlaneHas("edited", { type: "PodsUpToDate", status: "False", text: "1 pod was" });
+    await untilPlaneHas("edited", { type: "PodsUpToDate", status: "False", text: "1 pod (" });
     await kube.deletePod(namespace, "edited-2");
     await untilPlaneHas("edited", { type: "PodsUpToDate", status: "True" });
     expect((await kube.plane("edited"))?.status?.status).toBe("Ready");
