@@ -252,7 +252,8 @@ describe("processes", () => {
       // Standard error says how far it came.
       expect({ code, stderr }).toMatchObject({ code: 0 });
       const result = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Figures;
-      expect(result).toMatchObject({
+      expect({ ...result, failedCalls: failedCallsIn(copy) }).toMatchObject({
+        failedCalls: [],
         pods: 4,
         bound: 4,
         refusals: 0,
@@ -304,6 +305,14 @@ function healthUrlIn(repository: string): string {
   const path = join(repository, ".sandbox", "terway-controlplane-1", "ctrl-config.yaml");
   const { healthzBindAddress } = parse(readFileSync(path, "utf8")) as { readonly healthzBindAddress: string };
   return `http://${healthzBindAddress}/readyz`;
+}
+
+/** What the controlplane's log says of calls to the cloud that it has to repeat. */
+function failedCallsIn(repository: string): readonly string[] {
+  const path = join(repository, ".sandbox", "terway-controlplane-1", "log.jsonl");
+  return readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => line.includes("cloud call failed"));
 }
 
 /**
