@@ -98,6 +98,26 @@ const quantityAfter = (core: CoreNode, memberEni: number, mayRaise: boolean) => 
 };
 
 describe("what is written", () => {
+  it("no member any more on a machine that shall have no trunk, and nothing where there was none", () => {
+    const plain: Publication = {
+      ...publication,
+      attachable: { memberEni: "keep", eni: "keep", maxAvailableIp: 140 },
+      trunk: undefined,
+    };
+    const core = carrying("52");
+    const had: CoreNode = {
+      ...core,
+      metadata: { ...core.metadata, annotations: { "k8s.aliyun.com/trunk-on": "eni-1" } },
+    };
+    const none = { "aliyun/member-eni": "0" };
+    expect(planWrites(plain, { record: aRecord(), core: had }, time)).toMatchObject({
+      status: { status: { capacity: none, allocatable: none } },
+      metadata: { metadata: { annotations: { "k8s.aliyun.com/trunk-on": null } } },
+      raises: false,
+    });
+    expect(planWrites(plain, { record: aRecord(), core }, time).status).not.toHaveProperty("status.capacity");
+  });
+
   it.each([
     {
       name: "a decrease at once",

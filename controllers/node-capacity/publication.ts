@@ -103,7 +103,8 @@ export function planWrites(
   time: { readonly nowIso: string; readonly mayRaise: boolean; readonly mayExplain: boolean },
 ): Writes {
   const { explanation, attachable } = published;
-  const quantities = attachable === "keep" ? noChange : toQuantities(attachable, core, time.mayRaise);
+  const quantities =
+    attachable === "keep" ? noChange : toQuantities(withoutMembers(attachable, published, core), core, time.mayRaise);
   const status = {
     ...quantities.status,
     ...(time.mayExplain && toNodeCondition(explanation, core, time.nowIso)),
@@ -116,6 +117,14 @@ export function planWrites(
     isNews: time.mayExplain && !says(findCondition(record.status?.conditions, interfacesReady), explanation),
     raises: quantities.raises,
   };
+}
+
+/** A machine that had a trunk and shall have none any more: its members go before the annotation that tells of the trunk. */
+function withoutMembers(attachable: Attachable, { trunk }: Publication, core: CoreNode): Attachable {
+  const hadTrunk = core.metadata.annotations?.[annotations.trunkOn] !== undefined;
+  return attachable.memberEni === "keep" && trunk === undefined && hadTrunk
+    ? { ...attachable, memberEni: 0 }
+    : attachable;
 }
 
 function says(condition: Condition | undefined, { reason, message }: Explanation): boolean {

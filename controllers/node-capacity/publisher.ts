@@ -82,11 +82,17 @@ export class Publisher {
     this.#memory.delete(name);
   }
 
-  async #write(name: string, { record, metadata, status, taints }: Writes, signal: AbortSignal): Promise<void> {
+  async #write(name: string, { record, metadata, status, taints, raises }: Writes, signal: AbortSignal): Promise<void> {
     const { records, nodes } = this.#deps;
     if (record !== undefined) await records.client.patchStatus("", name, record, signal);
-    if (metadata !== undefined) await nodes.client.patch("", name, metadata, signal);
-    if (status !== undefined) await nodes.client.patchStatus("", name, status, signal, "strategic");
+    const sayTrunk = async (): Promise<void> => {
+      if (metadata !== undefined) await nodes.client.patch("", name, metadata, signal);
+    };
+    const sayCapacity = async (): Promise<void> => {
+      if (status !== undefined) await nodes.client.patchStatus("", name, status, signal, "strategic");
+    };
+    // Whoever dies in between must not leave capacity without its trunk.
+    for (const say of raises ? [sayTrunk, sayCapacity] : [sayCapacity, sayTrunk]) await say();
     if (taints === undefined) return;
     // The list is replaced as a whole, so it must be the one that was read.
     const resourceVersion = nodes.lister.get(name)?.metadata.resourceVersion;
