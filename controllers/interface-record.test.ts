@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { TransientError } from "../runtime/errors.ts";
+import { InvariantError, TransientError } from "../runtime/errors.ts";
 import { World } from "../test/fixtures/controlplane-world.ts";
 
 const fixed = { allocationType: { type: "Fixed", releaseStrategy: "Never" } };
@@ -35,6 +35,30 @@ describe("an interface", () => {
         },
       },
     ]);
+  });
+});
+
+describe("a client token", () => {
+  it("that the cloud calls spent is not sent again: the next try of the same interface has another one", async () => {
+    const world = new World();
+    const tokens: string[] = [];
+    const create = world.cloud.create.bind(world.cloud);
+    world.cloud.create = (request) => {
+      tokens.push(request.clientToken);
+      if (request.clientToken === tokens[0]) {
+        throw new InvariantError("ClientTokenMismatch", "the token was used for another request", {
+          cloud: { api: "CreateNetworkInterface", code: "IdempotentParameterMismatch", outcome: "refused" },
+        });
+      }
+      return create(request);
+    };
+    const process = world.start();
+    world.createPod("node-1", [{}]);
+    expect(await world.clock.runUntil(() => world.isBound(), 60_000)).toBe(true);
+    process.die();
+    expect(tokens).toHaveLength(2);
+    expect(new Set(tokens).size).toBe(2);
+    expect(world.cloud.count.created).toBe(1);
   });
 });
 

@@ -67,7 +67,7 @@ export const mutants: readonly Mutant[] = [
     find: "const attempts = { ...attemptsOf(podEni), [allocation.interface]: allocation.attempt + 1 };\n    const spec =",
     replace:
       "const attempts = { ...attemptsOf(podEni), [allocation.interface]: allocation.attempt };\n    const spec =",
-    tests: [],
+    tests: ["controllers/interface-record"],
   },
 
   // ---- wake-ups ----
