@@ -3,6 +3,7 @@ import {
   CallFailed,
   decodeAnswer,
   flattenParameters,
+  isApiName,
   productOf,
   type ApiName,
   type CloudCall,
@@ -50,6 +51,11 @@ const reads: ReadonlySet<ApiName> = new Set<ApiName>([
   "DescribeInstanceTypes",
   "DescribeVSwitches",
 ]);
+
+/** A request as a {@link Moment} names it. */
+export function isCloudChange(request: string): boolean {
+  return isApiName(request) && !reads.has(request);
+}
 
 export interface Ways {
   readonly transport: Transport;
