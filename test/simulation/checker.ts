@@ -123,7 +123,7 @@ export class Checker {
     if (eniId !== undefined) this.#judgeTarget(api, eniId);
   }
 
-  onClusterChange(machine: Machine, identity: string, { method, path }: TransportRequest): void {
+  onClusterSend(machine: Machine, identity: string, { method, path }: TransportRequest): void {
     if (!recordPaths.test(path)) return;
     const what = `${machine.name} sends ${method} ${path}`;
     this.#judgeHolder(identity, "only the holder of the lease changes records", what);
