@@ -180,13 +180,15 @@ export class Actor {
         this.#last(what.forMs, () => (weather.watchLagMs = fairWeather().watchLagMs));
         return undefined;
       case "cloudTrouble":
-        this.#rules.add(what.rule);
-        this.#world.cloud.setFaults([...this.#rules]);
-        this.#last(what.forMs, () => {
-          this.#rules.delete(what.rule);
-          this.#world.cloud.setFaults([...this.#rules]);
-        });
+        this.#troubleCloud(what.rule, what.forMs);
         return undefined;
+      case "loseCreations": {
+        const effect = { type: "resetAfterEffect" } as const;
+        const { probability, type: name } = what;
+        this.#troubleCloud({ name, api: "CreateNetworkInterface", probability, effect }, what.forMs);
+        void systemClock.sleep(what.forMs).then(() => this.#world.cloud.forgetClientTokens(0));
+        return undefined;
+      }
     }
   }
 
@@ -257,6 +259,15 @@ export class Actor {
     const repaired = work();
     this.#repairs.set(what, repaired);
     return repaired;
+  }
+
+  #troubleCloud(rule: FaultRule, forMs: number): void {
+    this.#rules.add(rule);
+    this.#world.cloud.setFaults([...this.#rules]);
+    this.#last(forMs, () => {
+      this.#rules.delete(rule);
+      this.#world.cloud.setFaults([...this.#rules]);
+    });
   }
 
   #makeOrphan(): Promise<unknown> {

@@ -42,6 +42,8 @@ export type Happening =
   | { readonly type: "limitInterfaces"; readonly more: number; readonly forMs: number }
   /** The cloud forgets client tokens that were last used so long ago. */
   | { readonly type: "forgetTokens"; readonly olderThanMs: number }
+  /** Answers of creations are lost, and at the end of it their tokens are forgotten. */
+  | { readonly type: "loseCreations"; readonly probability: number; readonly forMs: number }
   | { readonly type: "kill"; readonly replica: number }
   /** At its next call that changes the cloud, the leader dies or stands still: before it leaves, or before its answer is read. */
   | { readonly type: "strike"; readonly side: "sends" | "receives"; readonly pausesMs: number | "dies" }
@@ -200,6 +202,7 @@ const troubles: readonly Trouble[] = [
   (random) => ({ type: "deletePlane", plane: oneOf(random, planeNames), forMs: seconds(random, 1, 40) }),
   (random) => ({ type: "limitInterfaces", more: Math.floor(random() * 3), forMs: seconds(random, 5, 60) }),
   (random) => ({ type: "forgetTokens", olderThanMs: random() < 0.5 ? 0 : seconds(random, 1, 60) }),
+  (random) => ({ type: "loseCreations", probability: 0.3 + 0.7 * random(), forMs: seconds(random, 0.5, 8) }),
   cloudTrouble,
   cloudTrouble,
   cloudTrouble,
