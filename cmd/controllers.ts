@@ -125,7 +125,9 @@ export function createControllers(world: World, parts: ControllerParts): Control
     sharedClock,
     log,
   });
-  const nodeCapacity = isNodeCapacityEnabled(config) ? createNodeCapacity(world, parts) : undefined;
+  const nodeCapacity = isNodeCapacityEnabled(config)
+    ? createNodeCapacity(world, parts, () => collector.requestSweep())
+    : undefined;
   const networkInterfaceReconciler = new networkInterfaceController.NetworkInterfaceReconciler({
     lister: networkInterfaces.lister,
     client: networkInterfaces.client,

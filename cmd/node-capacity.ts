@@ -21,7 +21,11 @@ export function isNodeCapacityEnabled({ controllers, centralizedIpam }: Controlp
   return centralizedIpam && isControllerEnabled(nodeCapacityController.enabledBy, controllers);
 }
 
-export function createNodeCapacity(world: World, { caches, cloud, recorder }: ControllerParts): NodeCapacity {
+export function createNodeCapacity(
+  world: World,
+  { caches, cloud, recorder }: ControllerParts,
+  requestSweep: () => void,
+): NodeCapacity {
   const { config, clock, random, log, metrics } = world;
   const { pods, nodes, networkInterfaces, nodeRecords } = caches;
   const { name, workers } = nodeCapacityController;
@@ -37,6 +41,7 @@ export function createNodeCapacity(world: World, { caches, cloud, recorder }: Co
     operations,
     recorder: recorder.forController(name),
     wake: (nodeName) => controller.enqueue(nodeName),
+    requestSweep,
     clusterId: config.clusterId,
     vpcId: config.vpcId,
     random,

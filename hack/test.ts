@@ -78,14 +78,20 @@ const lint: readonly Stage[] = [
 ];
 
 const isCi = process.env["CI"] === "true";
-/** The short form for a laptop, the long one for CI. `npm run test:sim -- --steps N --seed S` runs any. */
-const simulation: readonly Stage[] = [
-  {
-    name: `simulation, ${isCi ? "400 000" : "100 000"} steps`,
-    command: ["test/simulation/main.ts", "--steps", isCi ? "400000" : "100000"],
-  },
-  ...(isCi ? [{ name: "a crash at every await of eleven stories", command: ["test/simulation/crash-main.ts"] }] : []),
-];
+/** The short form for a laptop, the long one, which uses both cores, for CI. `npm run test:sim -- --steps N --seed S` runs any. */
+const simulation: readonly Stage[] = isCi
+  ? [simulate("500000", "1"), simulate("500000", "1000001")]
+  : [simulate("100000", "1")];
+const crashes: readonly Stage[] = isCi
+  ? [{ name: "a crash at every await of eleven stories", command: ["test/simulation/crash-main.ts"] }]
+  : [];
+
+function simulate(steps: string, seed: string): Stage {
+  return {
+    name: `simulation, ${steps} steps from seed ${seed}`,
+    command: ["test/simulation/main.ts", "--steps", steps, "--seed", seed],
+  };
+}
 
 const ignoring = (...folders: readonly string[]): readonly string[] =>
   ["/node_modules/", ...folders].flatMap((folder) => ["--testPathIgnorePatterns", folder]);
@@ -257,10 +263,12 @@ const startedAt = performance.now();
 const apis: readonly Api[] = values.api === undefined ? ["sandbox", "real"] : [values.api];
 const isWanted = (group: string): boolean => positionals.length === 0 || positionals.includes(group);
 mkdirSync(cache, { recursive: true });
-// The linters use one core and the unit tests the other; the suites on an API server measure time, so they run alone.
+// The linters use one core and the unit tests the other, then the simulation both; the suites on an API server measure time,
+// so they run alone.
+const [first, ...others] = isWanted("sim") ? simulation : [];
 const [ofLint, ofUnit] = await Promise.all([
-  runAll([...(isWanted("lint") ? lint : []), ...(isWanted("sim") ? simulation : [])]),
-  runAll(isWanted("unit") ? [unit] : []),
+  runAll([...(isWanted("lint") ? lint : []), ...(first === undefined ? [] : [first, ...crashes])]),
+  runAll([...(isWanted("unit") ? [unit] : []), ...others]),
 ]);
 const ofCluster = await runAll([
   ...(isWanted("contract") ? apis.map((api) => clusterStage("contract", "test/contract", api)) : []),

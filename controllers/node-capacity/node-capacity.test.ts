@@ -181,6 +181,30 @@ describe("a machine's trunk", () => {
     expect(Object.keys(world.record!.status!.networkInterfaces!)).not.toContain(old!.eniId);
   });
 
+  it("of a node that goes while it is made or attached is left to the collector, which is told", async () => {
+    for (const status of ["being made", "Available", "Attaching"]) {
+      const world = aWorld();
+      const { gate } = world.start();
+      const isThere = (): boolean =>
+        status === "being made" ? gate.calls.includes("createEni") : world.trunks()[0]?.status === status;
+      expect(await world.clock.runUntil(isThere, 30_000)).toBe(true);
+      const before = world.sweeps;
+      world.nodes.delete("", nodeName);
+      world.records.delete("", nodeName);
+      await world.clock.advance(2_000);
+      expect({ status, isTold: world.sweeps > before }).toEqual({ status, isTold: true });
+    }
+  });
+
+  it("that serves is nothing for the collector", async () => {
+    const world = aWorld();
+    world.start();
+    await untilServing(world);
+    world.records.delete("", nodeName);
+    await world.clock.advance(2_000);
+    expect(world.sweeps).toBe(0);
+  });
+
   it("is made in the next vSwitch when the first is full, as a new attempt", async () => {
     const world = aWorld();
     world.cloud.setFree("vsw-1", 0);

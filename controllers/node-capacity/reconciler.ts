@@ -26,7 +26,7 @@ import { TrunkCalls, type TrunkCallsDeps } from "./trunk-calls.ts";
 
 /** What this reconciler needs of the world; cmd/controllers.ts supplies it. */
 export interface NodeCapacityDeps
-  extends PublisherDeps, Omit<TrunkCallsDeps, "inventory" | "onEvent" | "vSwitches" | "cloud"> {
+  extends PublisherDeps, Omit<TrunkCallsDeps, "inventory" | "isCurrent" | "onEvent" | "vSwitches" | "cloud"> {
   readonly cloud: TrunkCallsDeps["cloud"] & InventoryDeps["cloud"];
   readonly pods: Pick<Lister<Pod>, "get">;
   /** With an index `node`. */
@@ -99,6 +99,7 @@ export class NodeCapacityReconciler implements Reconciler {
     this.#calls = new TrunkCalls({
       ...deps,
       inventory: this.inventory,
+      isCurrent: (nodeName, uid) => deps.records.lister.get(nodeName)?.metadata.uid === uid,
       onEvent: (nodeName, event) => this.#publisher.tell(nodeName, event),
     });
   }
@@ -327,6 +328,8 @@ export class NodeCapacityReconciler implements Reconciler {
     const memory = this.#memory.get(name);
     if (memory === undefined) return;
     this.#watch(name, { type: "wait" });
+    // A trunk that was not attached yet does not go with its machine.
+    if (this.#calls.last(name) !== undefined) this.#deps.requestSweep();
     this.#calls.settle(name);
     this.#publisher.forget(name);
     if (this.#nodeByInstance.get(memory.instanceId) === name) this.#nodeByInstance.delete(memory.instanceId);

@@ -36,6 +36,10 @@ export interface TrunkCallsDeps {
   readonly vSwitches: { taken(id: string): void; exhausted(id: string): void };
   readonly operations: Operations<void>;
   readonly inventory: Inventory;
+  /** Whether the Node CR of that name still has that UID. */
+  readonly isCurrent: (nodeName: string, uid: string) => boolean;
+  /** Asks the collector to look soon for trunks that nobody owns. */
+  readonly requestSweep: () => void;
   /** Told of each end that a person may want to read of. */
   readonly onEvent: (nodeName: string, event: TrunkEvent) => void;
   readonly clusterId: string;
@@ -109,6 +113,9 @@ export class TrunkCalls {
       } catch (error) {
         if (isReason(error, "VSwitchExhausted")) vSwitches.exhausted(vSwitchId);
         throw error;
+      } finally {
+        // Nobody waits for it any more; or the cloud had forgotten the token, and this is a second one.
+        if (call.isReplay || !this.#deps.isCurrent(name, uid)) this.#deps.requestSweep();
       }
     });
   }

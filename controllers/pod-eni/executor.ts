@@ -3,7 +3,7 @@ import { annotations, labels } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
-import { AlreadyExistsError } from "../../runtime/errors.ts";
+import { AlreadyExistsError, OperatorError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Places } from "../../runtime/places.ts";
 import type { Lister, ObjectClient } from "../../runtime/ports.ts";
@@ -65,6 +65,8 @@ export class PodEniExecutor {
   readonly #status: StatusWriter;
   readonly #retryAtMs = new Map<string, number>();
   readonly #failures = new Map<string, number>();
+  /** Creations that may have worked although their answers were lost, by operation. */
+  readonly #unanswered = new Set<string>();
   readonly #gone = new Set<string>();
 
   constructor(deps: ExecutorDeps) {
@@ -95,8 +97,8 @@ export class PodEniExecutor {
     this.#deps.places.release(key);
     this.#deps.timings.take(key);
     this.#retryAtMs.delete(key);
-    for (const operationKey of this.#failures.keys()) {
-      if (operationKey.startsWith(`${key}/`)) this.#failures.delete(operationKey);
+    for (const memory of [this.#failures, this.#unanswered]) {
+      for (const operationKey of memory.keys()) if (operationKey.startsWith(`${key}/`)) memory.delete(operationKey);
     }
   }
 
@@ -189,15 +191,19 @@ export class PodEniExecutor {
     const request = toCreateRequest(podEni, state, this.#deps);
     const allocation = podEni.spec?.allocations?.[index] ?? {};
     const priority: CallPriority = isFixed ? "bind-fixed" : "bind";
-    operations.start(`${key}/${name}`, key, async (signal) => {
+    const operationKey = `${key}/${name}`;
+    operations.start(operationKey, key, async (signal) => {
       try {
         const options = { priority, signal, onTiming: (timing: CallTiming) => timings.called(key, timing) };
         const eni = await cloud.createEni(request, options);
         creationCauses.succeeded(allocation);
         // Until here the record counts as asking for it.
         vSwitches.taken(vSwitchId);
+        // A cloud that had forgotten the token made a second one: the first is nobody's.
+        if (this.#unanswered.delete(operationKey)) this.#deps.requestSweep();
         return eni;
       } catch (error) {
+        if (error instanceof OperatorError && error.cloud?.outcome === "unknown") this.#unanswered.add(operationKey);
         creationCauses.failed(allocation, toCreationFailure(error, 1));
         throw error;
       }

@@ -32,7 +32,7 @@ export class ClientTokens {
   replay(api: Api, parameters: WireParameters, nowMs: number): Answer | undefined {
     const token = this.#tokenOf(api, parameters);
     if (token === undefined) return undefined;
-    this.#forget(nowMs);
+    this.forget(nowMs - rememberedMs);
     const remembered = this.#remembered.get(token);
     if (remembered === undefined) return undefined;
     if (remembered.fingerprint !== fingerprintOf(parameters)) {
@@ -52,18 +52,19 @@ export class ClientTokens {
     });
   }
 
+  /** Forgets what was first used until then, milliseconds since the epoch. */
+  forget(untilMs: number): void {
+    for (const [token, { atMs }] of this.#remembered) {
+      if (atMs > untilMs) return;
+      this.#remembered.delete(token);
+    }
+  }
+
   #tokenOf(api: Api, parameters: WireParameters): string | undefined {
     const token = parameters["ClientToken"];
     if (token === undefined || token === "" || !tokenApis.has(api)) return undefined;
     if (!/^[\x20-\x7e]{1,64}$/.test(token)) throw invalidParameter("ClientToken", "expected 1 to 64 ASCII characters");
     return `${api} ${token}`;
-  }
-
-  #forget(nowMs: number): void {
-    for (const [token, { atMs }] of this.#remembered) {
-      if (nowMs - atMs < rememberedMs) return;
-      this.#remembered.delete(token);
-    }
   }
 }
 

@@ -37,6 +37,10 @@ export interface SimulatedCloud {
   restoreVSwitch(vSwitchId: string): void;
   /** Makes exactly so many addresses free now. */
   setFreeAddresses(vSwitchId: string, count: number): void;
+  /** Secondary interfaces that the account may have from now on; those that there are stay. */
+  setEniQuota(count: number): void;
+  /** Client tokens that were first used so long ago, milliseconds, are new again. */
+  forgetClientTokens(olderThanMs: number): void;
   addSecurityGroup(spec: SecurityGroupSpec): void;
   /** Makes the machine and its primary interface. @throws RangeError for an unknown type or a vSwitch elsewhere */
   addInstance(spec: InstanceSpec): void;
@@ -97,6 +101,8 @@ export function createCloud(options: CloudOptions): SimulatedCloud {
     removeVSwitch: (vSwitchId) => void world.removedVSwitches.add(vSwitchId),
     restoreVSwitch: (vSwitchId) => void world.removedVSwitches.delete(vSwitchId),
     setFreeAddresses: (vSwitchId, count) => world.vSwitches.get(vSwitchId)?.ipv4.setFree(count),
+    setEniQuota: (count) => void (world.eniQuota = count),
+    forgetClientTokens: (olderThanMs) => endpoint.forgetClientTokens(olderThanMs),
     addSecurityGroup: (spec) => world.addSecurityGroup(spec),
     addInstance: (spec) => world.addInstance(spec),
     addTrunk: (instanceId) => world.addTrunk(instanceId),

@@ -68,6 +68,10 @@ export class Endpoint {
     this.#faults = new FaultEngine(rules, this.#world.random, this.#world.clock.now());
   }
 
+  forgetClientTokens(olderThanMs: number): void {
+    this.#tokens.forget(this.#world.clock.now() - olderThanMs);
+  }
+
   setMissingActions(accessKeyId: string, ramActions: readonly string[]): void {
     this.#missingActions.set(accessKeyId, new Set(ramActions));
   }

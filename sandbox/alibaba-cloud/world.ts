@@ -22,7 +22,7 @@ export class World {
   readonly random: Random;
   readonly regionId: string;
   readonly latencies: Latencies;
-  readonly eniQuota: number;
+  eniQuota: number;
   readonly enis: EniStore;
   readonly vpcs = new Set<string>();
   /** Those that were deleted, too: they take their addresses back. */

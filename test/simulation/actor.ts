@@ -3,22 +3,28 @@ import { creatorTagValue, tags as ourTags } from "../../crds/v1beta1/names.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { FaultRule } from "../../sandbox/alibaba-cloud/index.ts";
-import type { NodeSpec } from "../../sandbox/cluster/node-specs.ts";
 import { landscape } from "../../sandbox/landscape.ts";
 import { apply, type Manifest } from "../../sandbox/apply.ts";
 import { aPod } from "../../e2e/manifests.ts";
+import { anEniConfig } from "../../e2e/node-records.ts";
 import type { Checker } from "./checker.ts";
+import { chosen } from "./choice.ts";
+import type { Machine, Moment } from "./machine.ts";
 import type { Mirror } from "./mirror.ts";
-import { fairWeather } from "./network.ts";
-import type { Happening, PlaneName } from "./schedule.ts";
+import { fairWeather, isCloudChange } from "./network.ts";
+import { Nodes } from "./nodes.ts";
+import { applyPlane, applyUntilTaken } from "./planes.ts";
+import type { EniConfigChange, Happening, PodPlane } from "./schedule.ts";
+import { machineConf } from "./setting.ts";
+import { runOutside } from "./time.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 const namespace = "sim";
 const never = new AbortController().signal;
 
-interface Lost {
-  readonly spec: NodeSpec;
-  readonly loses: "node" | "instance" | "both";
+interface Strike {
+  readonly side: Moment["side"];
+  readonly pausesMs: number | "dies";
 }
 
 export class Actor {
@@ -28,16 +34,17 @@ export class Actor {
   /** Troubles that last, with how each ends. */
   readonly #lasting = new Set<() => void>();
   readonly #rules = new Set<FaultRule>();
-  readonly #specs: Map<string, NodeSpec>;
-  readonly #lost = new Map<string, Lost>();
-  #instances = 0;
+  readonly #nodes: Nodes;
+  /** What was changed and is being put right, whoever is in the way. */
+  readonly #repairs = new Map<string, Promise<void>>();
+  readonly #strikes: Strike[] = [];
   #lastTroubleMs = 0;
 
   constructor(world: SimulatedWorld, mirror: Mirror, checker: Checker) {
     this.#world = world;
     this.#mirror = mirror;
     this.#checker = checker;
-    this.#specs = new Map(world.nodes.map((spec) => [spec.name, spec]));
+    this.#nodes = new Nodes(world, mirror, checker);
   }
 
   /** True while somebody leads and nothing has been in the way for some seconds. */
@@ -87,9 +94,42 @@ export class Actor {
         return this.#makeOrphan();
       case "loseNode":
         return this.#loseNode(what.pick, what.loses, what.forMs);
+      case "joinNode":
+        return this.#nodes.join(what.pick);
+      case "retireNode":
+        return this.#nodes.retire(what.pick);
+      case "takeTrunk":
+        return this.#nodes.takeTrunk(what.pick, what.deletes);
+      case "deleteNodeRecord":
+        return this.#delete(`/apis/network.alibabacloud.com/v1beta1/nodes/${chosen(this.#nodes.present, what.pick)}`);
+      case "changeEniConfig":
+        return this.#forSomeTime(what.forMs, "eni-config", [
+          () => applyUntilTaken(this.#world.admin, anEniConfig(changedConf(what.to))),
+          () => applyUntilTaken(this.#world.admin, anEniConfig(machineConf)),
+        ]);
+      case "changePlane":
+        return this.#forSomeTime(what.forMs, what.plane, [
+          () => applyPlane(this.#world.admin, what.plane, what.vSwitches),
+          () => applyPlane(this.#world.admin, what.plane),
+        ]);
+      case "deletePlane":
+        return this.#forSomeTime(what.forMs, what.plane, [
+          () => this.#delete(`/apis/network.alibabacloud.com/v1beta1/podnetworkings/${what.plane}`),
+          () => applyPlane(this.#world.admin, what.plane),
+        ]);
       case "exhaust":
         this.#world.cloud.setFreeAddresses(what.vSwitchId, what.free);
         this.#last(what.forMs, () => this.#world.cloud.setFreeAddresses(what.vSwitchId, 200));
+        return undefined;
+      case "limitInterfaces":
+        this.#world.cloud.setEniQuota(this.#countInterfaces() + what.more);
+        this.#last(what.forMs, () => this.#world.cloud.setEniQuota(Infinity));
+        return undefined;
+      case "forgetTokens":
+        this.#world.cloud.forgetClientTokens(what.olderThanMs);
+        return undefined;
+      case "strike":
+        this.#strikes.push(what);
         return undefined;
       case "kill":
         this.#lastTroubleMs = systemClock.now();
@@ -140,13 +180,15 @@ export class Actor {
         this.#last(what.forMs, () => (weather.watchLagMs = fairWeather().watchLagMs));
         return undefined;
       case "cloudTrouble":
-        this.#rules.add(what.rule);
-        this.#world.cloud.setFaults([...this.#rules]);
-        this.#last(what.forMs, () => {
-          this.#rules.delete(what.rule);
-          this.#world.cloud.setFaults([...this.#rules]);
-        });
+        this.#troubleCloud(what.rule, what.forMs);
         return undefined;
+      case "loseCreations": {
+        const effect = { type: "resetAfterEffect" } as const;
+        const { probability, type: name } = what;
+        this.#troubleCloud({ name, api: "CreateNetworkInterface", probability, effect }, what.forMs);
+        void systemClock.sleep(what.forMs).then(() => this.#world.cloud.forgetClientTokens(0));
+        return undefined;
+      }
     }
   }
 
@@ -155,60 +197,24 @@ export class Actor {
     for (const end of [...this.#lasting]) end();
     Object.assign(this.#world.weather, fairWeather());
     this.#world.cloud.setFaults([]);
-    for (const name of [...this.#lost.keys()]) await this.#giveNodeBack(name);
+    this.#strikes.length = 0;
+    await this.#nodes.giveAllBack();
+    await Promise.all(this.#repairs.values());
   }
 
-  /** Every pod runs or has ended, every record is settled, and nothing is left of what went. */
-  isAtRest(): boolean {
-    const pods = this.#mirror.list("pods").filter(({ metadata }) => metadata.labels?.["plane"] !== undefined);
-    const deprived = new Set(
-      this.#mirror
-        .list("podEnis")
-        .filter((podEni) => this.#checker.isMissing(podEni))
-        .map(({ metadata }) => metadata.name),
-    );
-    const running = pods.filter(({ status }) => status?.phase === "Running");
-    const waiting = pods.filter((pod) => pod.status?.phase !== "Running" && deprived.has(pod.metadata.name));
-    const ended = pods.filter(({ status }) => status?.phase === "Succeeded" || status?.phase === "Failed");
-    const isSettled =
-      pods.length === running.length + ended.length + waiting.length &&
-      pods.every(({ metadata }) => metadata.deletionTimestamp === undefined);
-    const podEnis = this.#mirror.list("podEnis");
-    const wanted = new Set(podEnis.flatMap(({ spec }) => (spec?.allocations ?? []).map(({ eni }) => eni?.id ?? "")));
-    const own = this.#world.cloud.enis().filter(({ tags }) => tags.get("ack.aliyun.com") === landscape.clusterId);
-    return (
-      isSettled &&
-      podEnis.every(
-        ({ status, metadata }) =>
-          (status?.phase === "Bind" || status?.phase === "Unbind" || deprived.has(metadata.name)) &&
-          metadata.deletionTimestamp === undefined,
-      ) &&
-      podEnis.filter(({ status }) => status?.phase === "Bind").length === running.length &&
-      this.#mirror.list("networkInterfaces").every(({ metadata }) => wanted.has(metadata.name)) &&
-      own.every(({ eniId }) => wanted.has(eniId))
-    );
-  }
-
-  /** The world at rest, without what chance decides: ids, addresses, nodes. */
-  describe(): readonly string[] {
-    const own = this.#world.cloud.enis().filter(({ tags }) => tags.get("ack.aliyun.com") === landscape.clusterId);
-    return [
-      ...this.#mirror
-        .list("pods")
-        .filter(({ metadata }) => metadata.labels?.["plane"] !== undefined)
-        .map(({ metadata, status }) => `pod ${metadata.name} ${status?.phase ?? ""}`),
-      ...this.#mirror
-        .list("podEnis")
-        .map(
-          ({ metadata, spec, status }) =>
-            `record ${metadata.name} ${status?.phase ?? ""} ${spec?.allocations?.length ?? 0}`,
-        ),
-      `${this.#mirror.list("networkInterfaces").length} interface records`,
-      `interfaces: ${own
-        .map(({ status }) => status)
-        .sort()
-        .join(" ")}`,
-    ];
+  /** A request of a machine leaves, or its answer arrives. */
+  onMoment({ request, side }: Moment, machine: Machine): void {
+    if (!isCloudChange(request)) return;
+    const index = this.#strikes.findIndex((strike) => strike.side === side);
+    const [strike] = index < 0 ? [] : this.#strikes.splice(index, 1);
+    if (strike === undefined) return;
+    this.#lastTroubleMs = systemClock.now();
+    if (strike.pausesMs === "dies") {
+      this.#world.kill(this.#world.replicas.findIndex((replica) => replica.machine === machine));
+      return;
+    }
+    machine.pause();
+    runOutside(() => this.#last(Number(strike.pausesMs), () => machine.resume()));
   }
 
   /** Deletes every workload, and every address that is kept. */
@@ -221,11 +227,6 @@ export class Actor {
     for (const podEni of this.#mirror.list("podEnis")) await this.#deletePodEni(podEni);
   }
 
-  isEmpty(): boolean {
-    const own = this.#world.cloud.enis().filter(({ tags }) => tags.get("ack.aliyun.com") === landscape.clusterId);
-    return this.#mirror.list("podEnis").length + this.#mirror.list("networkInterfaces").length + own.length === 0;
-  }
-
   #last(forMs: number, end: () => void): void {
     const ended = (): void => {
       if (!this.#lasting.delete(ended)) return;
@@ -234,6 +235,39 @@ export class Actor {
     };
     this.#lasting.add(ended);
     void systemClock.sleep(forMs).then(ended);
+  }
+
+  async #loseNode(pick: number, loses: "node" | "instance" | "both", forMs: number): Promise<void> {
+    const name = await this.#nodes.lose(pick, loses);
+    if (name !== undefined) this.#last(forMs, () => void this.#nodes.giveBack(name).catch(() => undefined));
+  }
+
+  /** Does the first, and the second `forMs` later. Users wait meanwhile; nobody else needs to. */
+  #forSomeTime(
+    forMs: number,
+    what: string,
+    [change, repair]: readonly [() => Promise<unknown>, () => Promise<void>],
+  ): Promise<void> {
+    // One at a time, so that the last that is done is the repair.
+    const before = this.#repairs.get(what) ?? Promise.resolve();
+    const work = async (): Promise<void> => {
+      await before;
+      await change().catch(() => undefined);
+      await systemClock.sleep(forMs);
+      await repair();
+    };
+    const repaired = work();
+    this.#repairs.set(what, repaired);
+    return repaired;
+  }
+
+  #troubleCloud(rule: FaultRule, forMs: number): void {
+    this.#rules.add(rule);
+    this.#world.cloud.setFaults([...this.#rules]);
+    this.#last(forMs, () => {
+      this.#rules.delete(rule);
+      this.#world.cloud.setFaults([...this.#rules]);
+    });
   }
 
   #makeOrphan(): Promise<unknown> {
@@ -258,52 +292,9 @@ export class Actor {
     );
   }
 
-  async #loseNode(pick: number, loses: Lost["loses"], forMs: number): Promise<void> {
-    const present = [...this.#specs.keys()].filter((name) => !this.#lost.has(name));
-    // Somewhere must pods be able to go.
-    if (present.length < 3) return;
-    const name = chosen(present, pick);
-    const spec = this.#specs.get(name);
-    if (spec === undefined) return;
-    this.#lost.set(name, { spec, loses });
-    if (loses !== "node") this.#loseInstance(spec.instanceId);
-    if (loses !== "instance") await this.#world.cluster.removeNode(name);
-    this.#last(forMs, () => void this.#giveNodeBack(name).catch(() => undefined));
-  }
-
-  #loseInstance(instanceId: string): void {
-    for (const podEni of this.#mirror.list("podEnis"))
-      if (podEni.status?.instanceID === instanceId) this.#checker.giveUp(podEni);
-    this.#world.cloud.removeInstance(instanceId);
-  }
-
-  async #giveNodeBack(name: string): Promise<void> {
-    const lost = this.#lost.get(name);
-    if (lost === undefined) return;
-    this.#lost.delete(name);
-    let { spec } = lost;
-    if (lost.loses === "instance") await this.#world.cluster.removeNode(name);
-    if (lost.loses !== "node") {
-      this.#instances += 1;
-      const instanceId = `i-again${this.#instances}`;
-      const { vpcId } = landscape;
-      const vSwitchId = spec.zone.endsWith("h") ? "vsw-nodes-h" : "vsw-nodes-i";
-      const { trunkEniId, ...machine } = spec;
-      this.#world.cloud.addInstance({
-        instanceId,
-        instanceType: spec.instanceType,
-        zoneId: spec.zone,
-        vpcId,
-        vSwitchId,
-      });
-      spec = {
-        ...machine,
-        instanceId,
-        ...(trunkEniId !== undefined && { trunkEniId: this.#world.cloud.addTrunk(instanceId) }),
-      };
-      this.#specs.set(name, spec);
-    }
-    await this.#world.cluster.addNode(spec);
+  /** As the account's quota counts them. */
+  #countInterfaces(): number {
+    return this.#world.cloud.enis().filter(({ type }) => type !== "Primary").length;
   }
 
   #onPod(pick: number, work: (name: string) => Promise<unknown>): Promise<unknown> | undefined {
@@ -343,13 +334,7 @@ export class Actor {
 
 const podEnisPath = `/apis/network.alibabacloud.com/v1beta1/namespaces/${namespace}/podenis`;
 
-function chosen<T>(choices: readonly T[], pick: number): T {
-  const choice = choices[Math.floor(pick * choices.length)];
-  if (choice === undefined) throw new RangeError("nothing to choose from");
-  return choice;
-}
-
-function podOf(plane: PlaneName, slot: number): Manifest {
+function podOf(plane: PodPlane, slot: number): Manifest {
   const name = `p-${slot}`;
   if (plane !== "double") return aPod({ namespace, name, plane });
   const request = [
@@ -362,4 +347,17 @@ function podOf(plane: PlaneName, slot: number): Manifest {
     labels: { plane },
     annotations: { "k8s.aliyun.com/pod-networks-request": JSON.stringify(request) },
   });
+}
+
+function changedConf(to: EniConfigChange): object {
+  switch (to) {
+    case "otherTags":
+      return { ...machineConf, eni_tags: { team: "other" } };
+    case "noVSwitchInZone":
+      return { ...machineConf, vswitches: { "cn-hangzhou-h": ["vsw-nodes-h"] } };
+    case "unknownSecurityGroup":
+      return { ...machineConf, security_group: "sg-none" };
+    case "none":
+      return {};
+  }
 }

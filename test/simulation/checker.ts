@@ -1,15 +1,30 @@
 /** The invariants of the system, judged from outside: by what the API server stores and the cloud is asked. */
-import { labels, tags } from "../../crds/v1beta1/names.ts";
+import { tags } from "../../crds/v1beta1/names.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
-import { defaultCallsPerMinute, type ApiName } from "../../cloud/call.ts";
+import type { ApiName } from "../../cloud/call.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { SimulatedCloud } from "../../sandbox/alibaba-cloud/index.ts";
 import type { Pod } from "../../sandbox/cluster/kinds.ts";
 import { landscape } from "../../sandbox/landscape.ts";
-import { parseGoDuration } from "../../domain/retention/go-duration.ts";
+import type { TransportRequest } from "../../runtime/transport.ts";
+import { CapacityWatch } from "./capacity.ts";
+import {
+  conditionOf,
+  eniIdsOf,
+  instanceOf,
+  isFinished,
+  isOver,
+  nameOf,
+  ownOf,
+  ttlOf,
+  wantedIds,
+  wantsEni,
+} from "./facts.ts";
 import type { Machine } from "./machine.ts";
 import type { Change, Mirror } from "./mirror.ts";
 import type { LogLine } from "./replica.ts";
+import { callsPerMinuteOf, type Setting } from "./setting.ts";
+import { SilenceWatch } from "./silence.ts";
 
 /** A broken promise. */
 export interface Violation {
@@ -19,11 +34,17 @@ export interface Violation {
   readonly atMs: number;
 }
 
-/** The longest that an interface of nobody may live while the controlplane can work. Source: design, invariant 2. */
-const leakMs = 60_000;
-/** The longest that something unfinished may say nothing while the controlplane can work. Source: invariant 6. */
-const silenceMs = 60_000;
+/**
+ * The longest that an interface of nobody may live while the controlplane can work, milliseconds. Where calls are few, it may
+ * have to wait for the minutes of its former leaders to end.
+ */
+const leakMs = { published: 60_000, tight: 240_000 } as const;
+/** Admission may have begun so long before the pod was stored: its time limit and a margin, milliseconds. */
+const admissionMs = 11_000;
 const minuteMs = 60_000;
+
+/** What only the leader writes; admission's own configuration is every replica's. */
+const recordPaths = /\/(podenis|networkinterfaces|nodes|podnetworkings|pods)\//;
 
 export class Checker {
   readonly violations: Violation[] = [];
@@ -38,12 +59,27 @@ export class Checker {
   readonly #givenUp = new Set<string>();
   /** The address of each fixed record, by uid. */
   readonly #kept = new Map<string, string>();
-  /** Since when a pod waits unexplained, by uid. */
-  readonly #silent = new Map<string, number>();
+  /** Since when each plane is there, by name. */
+  readonly #planeSinceMs = new Map<string, number>();
+  readonly #setting: Setting;
+  readonly #silence: SilenceWatch;
+  readonly #capacity: CapacityWatch;
 
-  constructor(cloud: SimulatedCloud, mirror: () => Mirror) {
+  constructor(setting: Setting, cloud: SimulatedCloud, mirror: () => Mirror) {
+    this.#setting = setting;
     this.#cloud = cloud;
     this.#mirror = mirror;
+    this.#silence = new SilenceWatch(mirror);
+    this.#capacity = new CapacityWatch(cloud, mirror);
+  }
+
+  /** Somebody else in the account takes the trunk of that machine. */
+  trunkIsTaken(instanceId: string): void {
+    this.#capacity.trunkIsTaken(instanceId);
+  }
+
+  instanceIsLost(instanceId: string): void {
+    this.#capacity.instanceIsLost(instanceId);
   }
 
   /** A user deletes this record by hand. */
@@ -51,12 +87,21 @@ export class Checker {
     this.#givenUp.add(podEni.metadata.uid ?? "");
   }
 
-  /** A user took its interface away, and it says so. */
-  isMissing(podEni: PodENI): boolean {
-    return this.#givenUp.has(podEni.metadata.uid ?? "") && conditionOf(podEni).startsWith("InterfaceMissing");
+  /**
+   * It waits for a person, and says so: a user took its interface away; or its plane was deleted, and the next pod of its name,
+   * which came in without, stands where every pod has interfaces and in another zone.
+   */
+  isExcused(podEni: PodENI): boolean {
+    const { namespace = "", name, uid = "" } = podEni.metadata;
+    const pod = this.#mirror().get("pods", namespace, name);
+    const said = conditionOf(podEni);
+    if (pod !== undefined && !wantsEni(pod) && said.startsWith("ZoneMismatch")) return true;
+    return this.#givenUp.has(uid) && said.startsWith("InterfaceMissing");
   }
 
   onChange(change: Change): void {
+    this.#silence.onChange(change, systemClock.now());
+    if (change.kind === "planes") this.#onPlane(change.before?.metadata.name, change.after?.metadata.name);
     if (change.kind === "podEnis") this.#onPodEni(change.before, change.after);
     if (change.kind === "pods") this.#onPod(change.before, change.after);
   }
@@ -73,15 +118,15 @@ export class Checker {
 
   onCloudChange(machine: Machine, identity: string, api: ApiName, parameters: Readonly<Record<string, string>>): void {
     this.#countCall(api);
-    const holder = this.#mirror().list("leases")[0]?.spec?.holderIdentity ?? "";
-    if (holder !== identity) {
-      this.report(
-        "only the holder of the lease changes the cloud",
-        `${machine.name} (${identity}) calls ${api} while ${holder === "" ? "nobody" : holder} holds the lease`,
-      );
-    }
+    this.#judgeHolder(identity, "only the holder of the lease changes the cloud", `${machine.name} calls ${api}`);
     const eniId = parameters["NetworkInterfaceId"];
     if (eniId !== undefined) this.#judgeTarget(api, eniId);
+  }
+
+  onClusterSend(machine: Machine, identity: string, { method, path }: TransportRequest): void {
+    if (!recordPaths.test(path)) return;
+    const what = `${machine.name} sends ${method} ${path}`;
+    this.#judgeHolder(identity, "only the holder of the lease changes records", what);
   }
 
   onCloudRead(api: ApiName): void {
@@ -93,11 +138,16 @@ export class Checker {
     const nowMs = systemClock.now();
     if (!canWork) {
       this.#orphans.clear();
-      this.#silent.clear();
+      this.#silence.pause();
+      this.#capacity.pause();
       return;
     }
     this.#lookForOrphans(nowMs);
-    this.#lookForSilence(nowMs);
+    const isBare = this.#setting.machines === "bare";
+    for (const detail of this.#silence.look(nowMs, isBare))
+      this.report("whatever is unfinished explains itself", detail);
+    if (!isBare) return;
+    for (const detail of this.#capacity.look(nowMs)) this.report("no node promises more than it can carry", detail);
   }
 
   /** What must hold once everything has come to rest. */
@@ -109,7 +159,7 @@ export class Checker {
     }
     for (const podEni of mirror.list("podEnis")) {
       const phase = podEni.status?.phase ?? "";
-      const isSettled = phase === "Bind" || phase === "Unbind" || this.isMissing(podEni);
+      const isSettled = phase === "Bind" || phase === "Unbind" || this.isExcused(podEni);
       if (!isSettled || podEni.metadata.deletionTimestamp !== undefined) {
         this.report(
           "the system comes to rest by itself",
@@ -122,7 +172,7 @@ export class Checker {
         this.report("the system comes to rest by itself", `PodENI ${nameOf(podEni)} is Bind and has no pod`);
       }
     }
-    const wanted = new Set(mirror.list("podEnis").flatMap((podEni) => eniIdsOf(podEni)));
+    const wanted = wantedIds(mirror);
     for (const { metadata } of mirror.list("networkInterfaces")) {
       if (!wanted.has(metadata.name))
         this.report("nothing leaks", `NetworkInterface ${metadata.name} belongs to nobody`);
@@ -154,7 +204,13 @@ export class Checker {
   }
 
   #own() {
-    return this.#cloud.enis().filter((eni) => eni.tags.get(tags.clusterId) === landscape.clusterId);
+    return ownOf(this.#cloud, this.#mirror());
+  }
+
+  #judgeHolder(identity: string, invariant: string, what: string): void {
+    const holder = this.#mirror().list("leases")[0]?.spec?.holderIdentity ?? "";
+    if (holder !== identity)
+      this.report(invariant, `${what} as ${identity}, while ${holder || "nobody"} holds the lease`);
   }
 
   #countCall(api: ApiName): void {
@@ -162,7 +218,7 @@ export class Checker {
     const counted = this.#calls.get(api);
     const count = counted?.minute === minute ? counted.count + 1 : 1;
     this.#calls.set(api, { minute, count });
-    if (count > defaultCallsPerMinute[api])
+    if (count > callsPerMinuteOf(this.#setting, api))
       this.report("quotas are never exceeded", `${api}: ${count} calls in a minute`);
   }
 
@@ -217,8 +273,22 @@ export class Checker {
     }
   }
 
+  #onPlane(before: string | undefined, after: string | undefined): void {
+    if (after === undefined) this.#planeSinceMs.delete(before ?? "");
+    else if (before === undefined) this.#planeSinceMs.set(after, systemClock.now());
+  }
+
+  /** Invariant 5: whoever matches a plane does not come in without it. */
+  #judgeAdmission(pod: Pod): void {
+    const plane = pod.metadata.labels?.["plane"] ?? "";
+    const sinceMs = this.#planeSinceMs.get(plane);
+    if (wantsEni(pod) || sinceMs === undefined || systemClock.now() - sinceMs < admissionMs) return;
+    this.report("no pod comes past its plane", `${nameOf(pod)} was let in without plane ${plane}, which is there`);
+  }
+
   #onPod(before: Pod | undefined, after: Pod | undefined): void {
     const pod = after ?? before;
+    if (before === undefined && after !== undefined) this.#judgeAdmission(after);
     if (pod === undefined || !wantsEni(pod)) return;
     if (after === undefined || isFinished(after) || before?.metadata.uid !== after.metadata.uid) {
       const podEni = this.#mirror().get("podEnis", pod.metadata.namespace ?? "", pod.metadata.name);
@@ -245,7 +315,7 @@ export class Checker {
     }
     this.#judgeKept(podEni, pod.status?.podIP ?? "");
     const eni = this.#cloud.enis().find(({ eniId }) => eniId === allocation.eni?.id);
-    const instanceId = mirror.get("nodes", "", pod.spec.nodeName ?? "")?.spec?.providerID?.split(".")[1];
+    const instanceId = instanceOf(mirror.get("nodes", "", pod.spec.nodeName ?? ""));
     const isLost = eni === undefined && !this.#hasInstance(instanceId);
     if (!isLost && (eni?.status !== "InUse" || (instanceId !== undefined && eni.instanceId !== instanceId))) {
       this.report(
@@ -273,9 +343,7 @@ export class Checker {
 
   /** A pod on a machine that is gone lost its interface with it, though its object is still there. */
   #stillHolds(pod: Pod): boolean {
-    const instanceId = this.#mirror()
-      .get("nodes", "", pod.spec.nodeName ?? "")
-      ?.spec?.providerID?.split(".")[1];
+    const instanceId = instanceOf(this.#mirror().get("nodes", "", pod.spec.nodeName ?? ""));
     return instanceId !== undefined && this.#hasInstance(instanceId);
   }
 
@@ -285,39 +353,16 @@ export class Checker {
 
   #lookForOrphans(nowMs: number): void {
     const mirror = this.#mirror();
-    const wanted = new Set(mirror.list("podEnis").flatMap((podEni) => eniIdsOf(podEni)));
+    const wanted = wantedIds(mirror);
     const orphans = this.#own().filter(({ eniId }) => !wanted.has(eniId));
     const ids = new Set(orphans.map(({ eniId }) => eniId));
     for (const eniId of this.#orphans.keys()) if (!ids.has(eniId)) this.#orphans.delete(eniId);
     for (const { eniId, status } of orphans) {
       const sinceMs = this.#orphans.get(eniId) ?? nowMs;
       this.#orphans.set(eniId, sinceMs);
-      if (nowMs - sinceMs > leakMs) {
+      if (nowMs - sinceMs > leakMs[this.#setting.quotas]) {
         this.report("nothing leaks", `interface ${eniId} (${status}) belongs to nobody for ${nowMs - sinceMs} ms`);
         this.#orphans.set(eniId, Infinity);
-      }
-    }
-  }
-
-  #lookForSilence(nowMs: number): void {
-    const waiting = this.#mirror()
-      .list("pods")
-      .filter(
-        (pod) => wantsEni(pod) && !isOver(pod) && pod.spec.nodeName !== undefined && pod.status?.phase !== "Running",
-      );
-    const uids = new Set(waiting.map(({ metadata }) => metadata.uid ?? ""));
-    for (const uid of this.#silent.keys()) if (!uids.has(uid)) this.#silent.delete(uid);
-    for (const pod of waiting) {
-      const uid = pod.metadata.uid ?? "";
-      if (this.#why(pod) !== "") {
-        this.#silent.delete(uid);
-        continue;
-      }
-      const sinceMs = this.#silent.get(uid) ?? nowMs;
-      this.#silent.set(uid, sinceMs);
-      if (nowMs - sinceMs > silenceMs) {
-        this.report("every stuck pod explains itself", `${nameOf(pod)} says nothing for ${nowMs - sinceMs} ms`);
-        this.#silent.set(uid, Infinity);
       }
     }
   }
@@ -325,7 +370,7 @@ export class Checker {
   /** A user took its kept address away, and it says so. */
   #isDeprived(pod: Pod): boolean {
     const podEni = this.#mirror().get("podEnis", pod.metadata.namespace ?? "", pod.metadata.name);
-    return podEni !== undefined && this.isMissing(podEni);
+    return podEni !== undefined && this.isExcused(podEni);
   }
 
   /** What pod or record say about why it does not run. */
@@ -334,60 +379,16 @@ export class Checker {
     const podEni = this.#mirror().get("podEnis", namespace, name);
     const said = podEni === undefined ? "" : conditionOf(podEni);
     if (said !== "") return said;
-    const event = this.#mirror()
-      .list("events")
-      .find(
-        ({ regarding, reason }) =>
-          regarding?.name === name && regarding.kind === "Pod" && reason?.startsWith("Pod") === true,
-      );
-    return event?.reason ?? "";
+    const unscheduled = pod.status?.conditions?.find(
+      ({ type, status }) => type === "PodScheduled" && status === "False",
+    );
+    return unscheduled === undefined ? "" : `${unscheduled.reason ?? ""}: ${unscheduled.message ?? ""}`;
   }
 
   /** Records a broken promise that somebody else found. */
   report(invariant: string, detail: string): void {
     this.violations.push({ invariant, detail, atMs: systemClock.now() });
   }
-}
-
-function eniIdsOf(podEni: PodENI): readonly string[] {
-  return (podEni.spec?.allocations ?? []).flatMap(({ eni }) =>
-    eni?.id === undefined || eni.id === "" ? [] : [eni.id],
-  );
-}
-
-function ttlOf(podEni: PodENI): number | undefined {
-  const ttls = (podEni.spec?.allocations ?? []).flatMap(({ allocationType }) =>
-    allocationType?.type !== "Fixed"
-      ? []
-      : [
-          allocationType.releaseStrategy === "TTL"
-            ? (parseGoDuration(allocationType.releaseAfter ?? "") ?? Infinity)
-            : Infinity,
-        ],
-  );
-  return ttls.length === 0 ? undefined : Math.max(...ttls);
-}
-
-function wantsEni(pod: Pod): boolean {
-  return pod.metadata.labels?.["plane"] !== undefined && !(labels.ignore in pod.metadata.labels);
-}
-
-function isFinished(pod: Pod): boolean {
-  return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
-}
-
-/** It will not run any more. */
-function isOver(pod: Pod): boolean {
-  return isFinished(pod) || pod.metadata.deletionTimestamp !== undefined;
-}
-
-function nameOf(object: { readonly metadata: { readonly name: string } }): string {
-  return object.metadata.name;
-}
-
-function conditionOf(podEni: PodENI): string {
-  const ready = podEni.status?.conditions?.find(({ type, status }) => type === "Ready" && status === "False");
-  return ready === undefined ? "" : `${ready.reason}: ${ready.message}`;
 }
 
 function describeError(error: unknown): string {

@@ -2,14 +2,17 @@
 import type { CustomResourceDefinition } from "../../kube/crd-manifests.ts";
 import { systemClock } from "../../runtime/clock.ts";
 import type { TransportRequest } from "../../runtime/transport.ts";
-import { apply, type Manifest } from "../../sandbox/apply.ts";
-import { aNamespace, aPlane, aStatefulSet } from "../../e2e/manifests.ts";
+import { apply } from "../../sandbox/apply.ts";
+import { aNamespace, aStatefulSet } from "../../e2e/manifests.ts";
 import { Actor } from "./actor.ts";
 import { Checker, type Violation } from "./checker.ts";
 import type { Machine, Moment } from "./machine.ts";
 import { Mirror } from "./mirror.ts";
+import { applyPlane, planeNames } from "./planes.ts";
 import type { LogLine } from "./replica.ts";
+import { describe, isAtRest, isEmpty } from "./rest.ts";
 import { troubledMs, type Scheduled } from "./schedule.ts";
+import { plainSetting, type Setting } from "./setting.ts";
 import { VirtualTime } from "./time.ts";
 import { SimulatedWorld } from "./world.ts";
 
@@ -18,10 +21,12 @@ export const namespace = "sim";
 /** The world after it came to rest, in words; the same whatever happened on the way. */
 export type FinalWorld = readonly string[];
 
-/** How long the system may take to come to rest once it is left alone, milliseconds. */
-const restLimitMs = 180_000;
+/** How long the system may take to come to rest once it is left alone, milliseconds. Few calls a minute take longer. */
+const restLimitMs = { published: 180_000, tight: 600_000 } as const;
 /** The interval of the checker's own looks. */
 const lookEveryMs = 5_000;
+/** Conditions and events may follow: a record without its interface is looked at again after half a minute. Milliseconds. */
+const afterthoughtMs = 45_000;
 /** At rest, so long nothing may be written and nothing be changed in the cloud. */
 const quietMs = 20_000;
 /** Within a minute, so that quotas renew at some moment of each episode. */
@@ -29,6 +34,8 @@ const startMs = Date.parse("2026-01-01T00:00:20Z");
 
 export interface EpisodeOptions {
   readonly seed: number;
+  /** @default plainSetting */
+  readonly setting?: Setting;
   readonly schedule: readonly Scheduled[];
   readonly crds: readonly CustomResourceDefinition[];
   /** What happens at the moments when requests leave and answers arrive. */
@@ -43,6 +50,8 @@ export interface EpisodeOptions {
   readonly restLimitMs?: number;
   /** @default 2 */
   readonly replicas?: number;
+  /** Called for every request that reaches the API server or the cloud, in words that are the same for the same seed. */
+  readonly onEvent?: (event: string) => void;
   /** Called for each line of a replica's log. */
   readonly onLog?: (line: LogLine, nowMs: number) => void;
 }
@@ -64,6 +73,8 @@ export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult
   const episode = new Episode(options, time);
   try {
     await episode.run();
+  } catch (error) {
+    failures.push(error);
   } finally {
     episode.end();
     time.end();
@@ -84,6 +95,7 @@ export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult
 
 class Episode {
   readonly #options: EpisodeOptions;
+  readonly #setting: Setting;
   readonly #time: VirtualTime;
   readonly #world: SimulatedWorld;
   readonly #mirror: Mirror;
@@ -97,9 +109,11 @@ class Episode {
 
   constructor(options: EpisodeOptions, time: VirtualTime) {
     this.#options = options;
+    this.#setting = options.setting ?? plainSetting;
     this.#time = time;
     this.#world = new SimulatedWorld({
       seed: options.seed,
+      setting: this.#setting,
       replicas: options.replicas ?? 2,
       nodes: 4,
       crds: options.crds,
@@ -107,13 +121,13 @@ class Episode {
         onCloudChange: (machine, api, parameters) => {
           this.#note(`${machine.name} ${api} ${JSON.stringify(parameters)}`);
           this.#changed(`${machine.name} ${api} ${JSON.stringify(parameters)}`);
-          const identity = this.#world.replicas.find((replica) => replica.machine === machine)?.identity ?? "";
-          this.#checker.onCloudChange(machine, identity, api, parameters);
+          this.#checker.onCloudChange(machine, this.#identityOf(machine), api, parameters);
         },
         onCloudRead: (machine, api) => {
           this.#note(`${machine.name} ${api}`);
           this.#checker.onCloudRead(api);
         },
+        onClusterSend: (machine, request) => this.#checker.onClusterSend(machine, this.#identityOf(machine), request),
         onClusterChange: (machine, request) => this.#onClusterChange(machine, request),
       },
       onLog: (line) => {
@@ -121,11 +135,13 @@ class Episode {
         this.#checker.onLog(line);
       },
       onMoment: (moment, machine) => {
-        if (this.#hasBegun) options.onMoment?.(moment, machine, this.#world);
+        if (!this.#hasBegun) return;
+        this.#actor.onMoment(moment, machine);
+        options.onMoment?.(moment, machine, this.#world);
       },
     });
     this.#mirror = new Mirror(this.#world.admin, (change) => this.#checker.onChange(change));
-    this.#checker = new Checker(this.#world.cloud, () => this.#mirror);
+    this.#checker = new Checker(this.#setting, this.#world.cloud, () => this.#mirror);
     this.#actor = new Actor(this.#world, this.#mirror, this.#checker);
   }
 
@@ -153,14 +169,19 @@ class Episode {
     this.#hasBegun = false;
     if (this.#isBroken()) return;
     await this.#during(this.#actor.calm());
-    await this.#untilRest(() => this.#actor.isAtRest());
+    const scene = { world: this.#world, mirror: this.#mirror, checker: this.#checker };
+    await this.#untilRest(() => isAtRest(scene));
     this.#checker.atRest();
-    this.finalWorld = this.#actor.describe();
+    this.finalWorld = describe(scene);
     if (this.#isBroken()) return;
     await this.#expectQuiet();
     await this.#during(this.#actor.empty());
-    await this.#untilRest(() => this.#actor.isEmpty());
+    await this.#untilRest(() => isEmpty(scene));
     this.#checker.atEnd();
+  }
+
+  get #restLimitMs(): number {
+    return this.#options.restLimitMs ?? restLimitMs[this.#setting.quotas];
   }
 
   #isBroken(): boolean {
@@ -170,25 +191,7 @@ class Episode {
   async #prepare(): Promise<void> {
     const { admin } = this.#world;
     await apply(admin, aNamespace(namespace));
-    const everywhere = ["vsw-hz-h-1", "vsw-hz-i-1", "vsw-hz-h-2"];
-    const planes: readonly Manifest[] = [
-      aPlane("elastic", { vSwitchOptions: everywhere }),
-      aPlane("double", { vSwitchOptions: everywhere, selector: null }),
-      aPlane("exclusive", { vSwitchOptions: everywhere, eniOptions: { eniType: "ENI" } }),
-      aPlane("kept", { allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "10m" } }),
-      aPlane("brief", { allocationType: { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "5m" } }),
-    ];
-    // Admission refuses while no replica is ready.
-    for (const plane of planes) {
-      for (;;) {
-        try {
-          await apply(admin, plane);
-          break;
-        } catch {
-          await systemClock.sleep(500);
-        }
-      }
-    }
+    for (const plane of planeNames) await applyPlane(admin, plane);
     await systemClock.sleep(3_000);
     for (const name of this.#options.hasWorkloads === false ? [] : ["kept", "brief"]) {
       await apply(admin, aStatefulSet({ namespace, name, plane: name, replicas: 1 }));
@@ -212,7 +215,7 @@ class Episode {
   }
 
   async #untilRest(isReached: () => boolean): Promise<void> {
-    const endMs = this.#time.nowMs + (this.#options.restLimitMs ?? restLimitMs);
+    const endMs = this.#time.nowMs + this.#restLimitMs;
     let nextLookMs = this.#time.nowMs;
     while (this.#time.nowMs < endMs && !this.#isBroken()) {
       if (this.#time.nowMs >= nextLookMs) {
@@ -224,8 +227,7 @@ class Episode {
   }
 
   async #expectQuiet(): Promise<void> {
-    // Conditions and events of the last changes are still on their way.
-    await this.#pass(10_000);
+    await this.#pass(afterthoughtMs);
     const before = this.#changes;
     await this.#pass(quietMs);
     if (this.#changes !== before) {
@@ -246,11 +248,15 @@ class Episode {
     const ended = work.finally(() => (outcome.isDone = true));
     ended.catch(() => undefined); // Awaited below.
     await this.#time.settle();
-    const endMs = this.#time.nowMs + restLimitMs;
+    const endMs = this.#time.nowMs + this.#restLimitMs;
     while (!outcome.isDone) {
       if (this.#time.nowMs > endMs || !(await this.#time.step())) throw new Error("the world does not go on");
     }
     await ended;
+  }
+
+  #identityOf(machine: Machine): string {
+    return this.#world.replicas.find((replica) => replica.machine === machine)?.identity ?? "";
   }
 
   #onClusterChange(machine: Machine, request: TransportRequest): void {
@@ -268,6 +274,7 @@ class Episode {
   #note(text: string): void {
     let hash = this.#hash;
     const stamped = `${this.#time.nowMs} ${text}`;
+    this.#options.onEvent?.(stamped);
     for (let index = 0; index < stamped.length; index += 1)
       hash = Math.imul(hash ^ stamped.charCodeAt(index), 0x01000193);
     this.#hash = hash;

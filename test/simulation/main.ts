@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { readCrdManifests } from "../../kube/crd-manifests.ts";
 import { runEpisode } from "./episode.ts";
-import { drawSchedule } from "./schedule.ts";
+import { drawPlot } from "./schedule.ts";
 import { shrink } from "./shrink.ts";
 
 const { values } = parseArgs({
@@ -20,13 +20,16 @@ const firstSeed = Number(values.seed);
 const crds = await readCrdManifests();
 const startedAt = process.hrtime.bigint();
 let steps = 0;
-let seed = firstSeed;
+let seeds = 0;
 let broken = 0;
-for (; steps < stepsWanted; seed += 1) {
-  const schedule = drawSchedule(seed);
+while (steps < stepsWanted) {
+  const seed = firstSeed + seeds;
+  seeds += 1;
+  const plot = drawPlot(seed);
+  const { schedule } = plot;
   const result = await runEpisode({
+    ...plot,
     seed,
-    schedule,
     crds,
     ...(values.verbose && {
       onLog: (line, nowMs) => {
@@ -39,9 +42,9 @@ for (; steps < stepsWanted; seed += 1) {
   if (violation === undefined) continue;
   broken += 1;
   console.log(`seed ${seed}: broken promise: ${violation.invariant}`);
-  console.log(`  ${violation.detail}`);
+  console.log(`  ${violation.detail} (${JSON.stringify(plot.setting)})`);
   if (values["keep-going"]) continue;
-  const shortest = await shrink({ seed, schedule, crds, invariant: violation.invariant });
+  const shortest = await shrink({ seed, plot, crds, invariant: violation.invariant });
   console.log(`  shortest history with which it breaks (${shortest.length} of ${schedule.length} happenings):`);
   for (const { atMs, what } of shortest) console.log(`    ${(atMs / 1_000).toFixed(3)} s ${JSON.stringify(what)}`);
   console.log(`  again: npm run test:sim -- --steps 1 --seed ${seed}`);
@@ -49,7 +52,7 @@ for (; steps < stepsWanted; seed += 1) {
 }
 const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9;
 console.log(
-  `simulation: ${steps} steps, ${seed - firstSeed} seeds from ${firstSeed}, ${broken} broken, ${seconds.toFixed(1)} s, ${Math.round(steps / seconds)} steps/s`,
+  `simulation: ${steps} steps, ${seeds} seeds from ${firstSeed}, ${broken} broken, ${seconds.toFixed(1)} s, ${Math.round(steps / seconds)} steps/s`,
 );
 process.exit(broken === 0 ? 0 : 1);
 

@@ -1,5 +1,7 @@
 /** What the API server stores, as a checker that misses nothing sees it: every change, at once, in order. */
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import type { Node as NodeRecord } from "../../crds/v1beta1/node.gen.ts";
+import type { PodNetworking } from "../../crds/v1beta1/pod-networking.gen.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { KubeObject } from "../../runtime/ports.ts";
 import type { Transport } from "../../runtime/transport.ts";
@@ -10,7 +12,7 @@ export interface Lease extends KubeObject {
 }
 
 export interface ClusterEvent extends KubeObject {
-  readonly regarding?: { readonly kind?: string; readonly namespace?: string; readonly name?: string };
+  readonly regarding?: { readonly kind?: string; readonly name?: string; readonly uid?: string };
   readonly reason?: string;
 }
 
@@ -19,6 +21,8 @@ export interface Kinds {
   readonly nodes: Node;
   readonly podEnis: PodENI;
   readonly networkInterfaces: NetworkInterface;
+  readonly nodeRecords: NodeRecord;
+  readonly planes: PodNetworking;
   readonly leases: Lease;
   readonly events: ClusterEvent;
 }
@@ -28,6 +32,8 @@ const paths: Readonly<Record<keyof Kinds, string>> = {
   nodes: "/api/v1/nodes",
   podEnis: "/apis/network.alibabacloud.com/v1beta1/podenis",
   networkInterfaces: "/apis/network.alibabacloud.com/v1beta1/networkinterfaces",
+  nodeRecords: "/apis/network.alibabacloud.com/v1beta1/nodes",
+  planes: "/apis/network.alibabacloud.com/v1beta1/podnetworkings",
   leases: "/apis/coordination.k8s.io/v1/leases",
   events: "/apis/events.k8s.io/v1/events",
 };
@@ -48,6 +54,8 @@ export class Mirror {
     nodes: new Map(),
     podEnis: new Map(),
     networkInterfaces: new Map(),
+    nodeRecords: new Map(),
+    planes: new Map(),
     leases: new Map(),
     events: new Map(),
   };

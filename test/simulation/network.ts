@@ -3,6 +3,7 @@ import {
   CallFailed,
   decodeAnswer,
   flattenParameters,
+  isApiName,
   productOf,
   type ApiName,
   type CloudCall,
@@ -39,7 +40,9 @@ export interface NetworkListener {
   onCloudChange(machine: Machine, api: ApiName, parameters: Readonly<Record<string, string>>): void;
   /** A request that only reads arrives there. */
   onCloudRead(machine: Machine, api: ApiName): void;
-  /** A request that changes the cluster arrives there; leases do not count. */
+  /** A request that changes the cluster leaves the machine; leases do not count. */
+  onClusterSend(machine: Machine, request: TransportRequest): void;
+  /** It arrives there. */
   onClusterChange(machine: Machine, request: TransportRequest): void;
 }
 
@@ -50,6 +53,11 @@ const reads: ReadonlySet<ApiName> = new Set<ApiName>([
   "DescribeInstanceTypes",
   "DescribeVSwitches",
 ]);
+
+/** A request as a {@link Moment} names it. */
+export function isCloudChange(request: string): boolean {
+  return isApiName(request) && !reads.has(request);
+}
 
 export interface Ways {
   readonly transport: Transport;
@@ -72,10 +80,12 @@ export function openWays(options: {
   const unreachable = (): Error => new TransientError("APIServerUnreachable", "the connection broke");
 
   const carryRequest = async (request: TransportRequest): Promise<TransportResponse> => {
+    const isChange = request.method !== "GET" && !request.path.includes("/leases");
+    if (isChange) listener.onClusterSend(machine, request);
     await systemClock.sleep(between(0.3, 3));
     if (weather.isApiServerDown || random() < weather.lostBefore) throw unreachable();
     if (request.method !== "GET" && weather.slowWriteMs > 0) await systemClock.sleep(weather.slowWriteMs);
-    if (request.method !== "GET" && !request.path.includes("/leases")) listener.onClusterChange(machine, request);
+    if (isChange) listener.onClusterChange(machine, request);
     const answer = await apiServer.request(withoutCheck(request), never);
     if (random() < weather.lostAfter) throw unreachable();
     await systemClock.sleep(between(0.3, 3));

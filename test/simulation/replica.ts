@@ -8,6 +8,7 @@ import { landscape } from "../../sandbox/landscape.ts";
 import type { AdmissionHandler } from "../../webhook/admission.ts";
 import type { Machine } from "./machine.ts";
 import type { Ways } from "./network.ts";
+import { configOf, type Setting } from "./setting.ts";
 import { runAs } from "./time.ts";
 
 /** A line of a replica's log. */
@@ -30,7 +31,7 @@ export interface Replica {
   stop(): void;
 }
 
-const configText = JSON.stringify({
+const commonConfig = {
   regionID: landscape.regionId,
   clusterID: landscape.clusterId,
   vpcID: landscape.vpcId,
@@ -42,10 +43,11 @@ const configText = JSON.stringify({
   kubeClientBurst: 1000,
   // Short, so that a vSwitch that was full is tried again within an episode.
   vSwitchCacheTTL: "1m",
-});
+};
 
 /** The shipped configuration of a replica. */
-export function simulatedConfig(): ControlplaneConfig {
+export function simulatedConfig(setting: Setting): ControlplaneConfig {
+  const configText = JSON.stringify({ ...commonConfig, ...configOf(setting) });
   const { config, problems } = parseConfigFile({ path: "simulated", text: configText });
   if (problems.length > 0) throw new Error(JSON.stringify(problems));
   return {
@@ -65,15 +67,16 @@ export function simulatedConfig(): ControlplaneConfig {
 export function startReplica(options: {
   readonly machine: Machine;
   readonly ways: Ways;
+  readonly setting: Setting;
   readonly identity: string;
   readonly random: Random;
   readonly onLog: (line: LogLine) => void;
 }): Replica {
-  const { machine, ways, identity, random, onLog } = options;
+  const { machine, ways, setting, identity, random, onLog } = options;
   return runAs(machine, () => {
     const stopped = new AbortController();
     const { manager, routes }: Controlplane = buildControlplane({
-      config: simulatedConfig(),
+      config: simulatedConfig(setting),
       degradation: new SettableLevel(),
       ...ways,
       identity,

@@ -83,8 +83,10 @@ function ownTimers(name: "setTimeout" | "setInterval"): void {
   const set = globalThis[name] as (work: (...given: unknown[]) => void, ms?: number, ...given: unknown[]) => unknown;
   const owned = (work: (...given: unknown[]) => void, ms?: number, ...given: unknown[]): unknown => {
     const owner = current.getStore();
-    if (owner === undefined) return set(() => runOutside(() => work(...given)), ms);
-    return set(() => owner.deliver(() => work(...given)), ms);
+    // As Node.js has it: whole milliseconds, at least one.
+    const wholeMs = Math.max(1, Math.trunc(ms ?? 1));
+    if (owner === undefined) return set(() => runOutside(() => work(...given)), wholeMs);
+    return set(() => owner.deliver(() => work(...given)), wholeMs);
   };
   Object.defineProperty(globalThis, name, { value: owned, configurable: true, writable: true });
 }

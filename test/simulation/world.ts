@@ -9,6 +9,7 @@ import { createCloud, type SimulatedCloud } from "../../sandbox/alibaba-cloud/in
 import { startCluster, type Cluster } from "../../sandbox/cluster/cluster.ts";
 import type { NodeSpec } from "../../sandbox/cluster/node-specs.ts";
 import { createApiServer, type ApiServer } from "../../sandbox/kube-apiserver/index.ts";
+import { anEniConfig } from "../../e2e/node-records.ts";
 import { landscape, layOut } from "../../sandbox/landscape.ts";
 import { apply } from "../../sandbox/apply.ts";
 import { webhookConfigurations } from "../../webhook/configurations.ts";
@@ -16,10 +17,12 @@ import { encodeReview, parseReview } from "../../webhook/review.ts";
 import { Machine, type Moment } from "./machine.ts";
 import { fairWeather, openWays, type NetworkListener, type Weather } from "./network.ts";
 import { startReplica, type LogLine, type Replica } from "./replica.ts";
+import { machineConf, quotasOf, type Setting } from "./setting.ts";
 import { runAs, runOutside } from "./time.ts";
 
 export interface WorldOptions {
   readonly seed: number | string;
+  readonly setting: Setting;
   readonly replicas: number;
   readonly nodes: number;
   readonly crds: readonly CustomResourceDefinition[];
@@ -61,8 +64,13 @@ export class SimulatedWorld {
       random: seededRandom(`${seed}/cloud`),
       regionId: landscape.regionId,
       accounts: [landscape.account],
+      quotas: quotasOf(options.setting),
     });
-    this.nodes = layOut(this.cloud, options.nodes);
+    this.nodes = layOut(this.cloud, options.nodes, { bareNodes: options.setting.machines === "bare" });
+  }
+
+  get setting(): Setting {
+    return this.#options.setting;
   }
 
   get cluster(): Cluster {
@@ -86,6 +94,7 @@ export class SimulatedWorld {
       log: silent,
     });
     await this.#cluster.ready();
+    if (this.setting.machines === "bare") await apply(this.admin, anEniConfig(machineConf));
   }
 
   /** Registers admission, and starts the replicas. */
@@ -131,7 +140,7 @@ export class SimulatedWorld {
   }
 
   #start(index: number): void {
-    const { seed, listener, onLog, onMoment } = this.#options;
+    const { seed, setting, listener, onLog, onMoment } = this.#options;
     const life = ++this.#lives;
     const previous = this.#replicas[index];
     const name = `replica-${index}`;
@@ -147,7 +156,7 @@ export class SimulatedWorld {
       random: seededRandom(`${seed}/${name}/${life}/network`),
       listener,
     });
-    const replica = startReplica({ machine, ways, identity: `${name}_${life}`, random, onLog });
+    const replica = startReplica({ machine, ways, setting, identity: `${name}_${life}`, random, onLog });
     this.#replicas[index] = replica;
     void replica.ended.then(() => {
       if (machine.isDead || this.#isOver) return;
