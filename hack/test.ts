@@ -1,7 +1,7 @@
 /**
  * `npm test`: every check of this repository, one line per stage with its time. The last line is
  * `N passed, N failed, N skipped`; the exit status is 1 if anything failed. Arguments narrow it: `lint`, `unit`, `sim`,
- * `contract`, `e2e`, and the last two by `--api sandbox` or `--api real` (a kube-apiserver: see hack/envtest).
+ * `fuzz`, `contract`, `e2e`, and the last two by `--api sandbox` or `--api real` (a kube-apiserver: see hack/envtest).
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -85,6 +85,14 @@ const simulation: readonly Stage[] = [
     command: ["test/simulation/main.ts", "--steps", isCi ? "400000" : "100000"],
   },
   ...(isCi ? [{ name: "a crash at every await of eleven stories", command: ["test/simulation/crash-main.ts"] }] : []),
+];
+
+/** `npm run test:fuzz -- --inputs N --seed S` runs any. */
+const fuzz: readonly Stage[] = [
+  {
+    name: `fuzz, ${isCi ? "1 000 000" : "100 000"} inputs`,
+    command: ["test/fuzz/main.ts", "--inputs", isCi ? "1000000" : "100000"],
+  },
 ];
 
 const ignoring = (...folders: readonly string[]): readonly string[] =>
@@ -243,7 +251,11 @@ const isWanted = (group: string): boolean => positionals.length === 0 || positio
 mkdirSync(cache, { recursive: true });
 // The linters use one core and the unit tests the other; the suites on an API server measure time, so they run alone.
 const [ofLint, ofUnit] = await Promise.all([
-  runAll([...(isWanted("lint") ? lint : []), ...(isWanted("sim") ? simulation : [])]),
+  runAll([
+    ...(isWanted("lint") ? lint : []),
+    ...(isWanted("sim") ? simulation : []),
+    ...(isWanted("fuzz") ? fuzz : []),
+  ]),
   runAll(isWanted("unit") ? [unit] : []),
 ]);
 const ofCluster = await runAll([

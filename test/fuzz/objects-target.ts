@@ -1,0 +1,71 @@
+/** Every decision on objects that the schemas let pass: a result, and never the exception of a mistake. */
+import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
+import type { Node } from "../../crds/v1beta1/node.gen.ts";
+import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { PodNetworking } from "../../crds/v1beta1/pod-networking.gen.ts";
+import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
+import { checkMachineDecisions } from "./machine-decisions.ts";
+import { checkPodDecisions } from "./pod-decisions.ts";
+import { drawObject, isValid, type SchemaName } from "./schemas.ts";
+import type { Draw } from "./draw.ts";
+import { listOf, membersOf, numberOf, type Json, type Target } from "./target.ts";
+
+/** What the caches hold of one pod and its machine. */
+export interface Objects {
+  readonly pod: Pod | undefined;
+  readonly coreNode: CoreNode | undefined;
+  readonly node: Node | undefined;
+  readonly podEni: PodENI | undefined;
+  readonly planes: readonly PodNetworking[];
+  readonly networkInterfaces: readonly NetworkInterface[];
+  /** Drawn once per input: what a process knows, and the time. */
+  readonly luck: number;
+}
+
+const kinds = { pod: "pod", coreNode: "coreNode", node: "node", podEni: "podEni" } as const satisfies Record<
+  string,
+  SchemaName
+>;
+
+export const objects: Target = {
+  name: "objects",
+  weight: 2,
+  draw: (draw) => ({
+    ...draw.some(
+      Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, () => drawObject(draw, kind)])),
+      0.9,
+    ),
+    planes: draw.list(3, () => drawObject(draw, "plane")),
+    networkInterfaces: draw.list(3, () => drawObject(draw, "networkInterface")),
+    luck: drawLuck(draw),
+  }),
+  check: (input) => {
+    const seen = toObjects(input);
+    checkPodDecisions(seen);
+    checkMachineDecisions(seen);
+  },
+};
+
+function drawLuck(draw: Draw): number {
+  return draw.below(2 ** 30);
+}
+
+/** What is not valid was never stored: shrinking makes such objects. */
+function toObjects(input: Json): Objects {
+  const { planes, networkInterfaces, luck, ...others } = membersOf(input);
+  const one = (name: keyof typeof kinds): unknown => {
+    const value = others[name];
+    return value !== undefined && isValid(kinds[name], value) ? value : undefined;
+  };
+  return {
+    pod: one("pod") as Pod | undefined,
+    coreNode: one("coreNode") as CoreNode | undefined,
+    node: one("node") as Node | undefined,
+    podEni: one("podEni") as PodENI | undefined,
+    planes: listOf(planes).filter((plane) => isValid("plane", plane)) as unknown as readonly PodNetworking[],
+    networkInterfaces: listOf(networkInterfaces).filter((record) =>
+      isValid("networkInterface", record),
+    ) as unknown as readonly NetworkInterface[],
+    luck: numberOf(luck),
+  };
+}
