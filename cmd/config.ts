@@ -132,11 +132,12 @@ function parseDocument(
     if (isDocument(document)) return document;
     return fail("is no YAML object", "write one key per line: `clusterID: c123`");
   } catch (error) {
-    const place = isSecret ? placeOf(error) : `: ${messageOf(error).split("\n")[0] ?? ""}`;
-    return fail(`is no YAML${place}`, place === "" ? "write one key per line" : "correct the line that it names");
+    if (isSecret) return fail(`is no YAML${placeOf(error)}`, "write one key per line, its value in quotes");
+    return fail(`is no YAML: ${messageOf(error).split("\n")[0] ?? ""}`, "correct the line that it names");
   }
 }
 
+/** Of some mistakes the parser knows no place. */
 function placeOf(error: unknown): string {
   const [position] = error instanceof YAMLParseError ? (error.linePos ?? []) : [];
   return position === undefined ? "" : `: line ${position.line}, column ${position.col}`;
