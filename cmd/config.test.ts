@@ -224,7 +224,7 @@ describe("loadConfig", () => {
   });
 
   it("a secret that became a key is not named, and no YAML tag makes the parser tell of it", () => {
-    const { emitWarning } = process;
+    const emitWarning = process.emitWarning.bind(process);
     const warned: unknown[] = [];
     process.emitWarning = (warning: string | Error) => void warned.push(warning);
     try {

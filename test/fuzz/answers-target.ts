@@ -129,7 +129,7 @@ const gateways = [
 
 export const answers: Target = {
   name: "answers",
-  weight: 2,
+  weight: 4,
   draw: (draw) => {
     const api = draw.pick(apis);
     const isSuccess = draw.chance(0.7);

@@ -113,7 +113,7 @@ function drawEniConf(draw: Draw): string {
 
 export const configuration: Target = {
   name: "configuration",
-  weight: 1,
+  weight: 0.5,
   draw: (draw) => ({
     config: drawConfig(draw),
     credential: drawCredential(draw),
@@ -131,22 +131,22 @@ export const configuration: Target = {
   }),
   check: (input) => {
     const { config, credential, flags, env, eniConf, overlay } = membersOf(input);
-    checkFiles(textOf(config), textOf(credential), membersOf(env));
+    checkFiles(textOf(credential), membersOf(env));
     checkConfigFile(textOf(config));
     checkFlags(listOf(flags).map(textOf));
     checkEniConf(textOf(eniConf), overlay);
   },
 };
 
-/** Both files. @throws what is not a ConfigError; BrokenPromise when anything tells of the secret */
-function checkFiles(config: string, credential: string, env: Readonly<Record<string, Json>>): void {
+/** The credential file, beside a configuration in order. @throws what is not a ConfigError; BrokenPromise when anything tells of the secret */
+function checkFiles(credential: string, env: Readonly<Record<string, Json>>): void {
   const warned: string[] = [];
   const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = (warning: string | Error) => void warned.push(String(warning));
   const texts = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, textOf(value)]));
   try {
     const loaded = parseSources({
-      config: { path: "ctrl-config.yaml", text: toBytes(config).toString("utf8") },
+      config: { path: "ctrl-config.yaml", text: "clusterID: c1\nvpcID: vpc-1\n" },
       credential: { path: "ctrl-secret.yaml", text: toBytes(credential).toString("utf8") },
       env: texts,
     });
@@ -177,12 +177,9 @@ export function tellsSecret(text: string): boolean {
 
 /** As it is read while the program runs: never an exception, and always something that can be compared. */
 function checkConfigFile(text: string): void {
-  const file = parseConfigFile({ path: "config", text });
+  const file = parseConfigFile({ path: "ctrl-config.yaml", text: toBytes(text).toString("utf8") });
   promise(JSON.stringify(file.config).startsWith("{"), "a configuration that cannot be compared");
-  promise(
-    file.problems.every(({ problem, remedy }) => problem !== "" && remedy !== ""),
-    "a problem without a remedy",
-  );
+  if (file.problems.length > 0) checkConfigError(new ConfigError(file.problems));
 }
 
 function checkFlags(words: readonly string[]): void {

@@ -244,5 +244,6 @@ export class Draw {
 
 /** Sets a member of any name: an assignment to `__proto__` would set none. */
 export function put(object: Record<string, Json>, name: string, value: Json): void {
-  Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
+  if (name !== "__proto__") object[name] = value;
+  else Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
 }

@@ -73,6 +73,9 @@ const forms = [
   "causes",
 ] as const;
 
+const lines: string[] = [];
+const log = createLogger({ level: "debug", write: (line) => lines.push(line) });
+
 export const logLines: Target = {
   name: "log",
   weight: 1,
@@ -87,8 +90,7 @@ export const logLines: Target = {
   }),
   check: (input) => {
     const { level, message, form, fields, ...rest } = membersOf(withSecrets(input));
-    const lines: string[] = [];
-    const log = createLogger({ level: "debug", write: (line) => lines.push(line) });
+    lines.length = 0;
     const at = level === "error" || level === "warn" || level === "info" ? level : "debug";
     log[at](textOf(message), { ...membersOf(fields), value: toForm(textOf(form), membersOf(fields), rest) });
     promise(lines.length === 1, `${lines.length} lines`);

@@ -9,7 +9,9 @@ export interface Target {
   /** Its part of all inputs, relative to the weights of the others. */
   readonly weight: number;
   draw(draw: Draw): Json;
-  /** @throws BrokenPromise, or whatever the code under test throws; either is a finding. Total over JSON, as shrinking needs. */
+  /** Whether it can come to the code under test; shrinking makes no other. @default every input can */
+  isValid?(input: Json): boolean;
+  /** @throws BrokenPromise, or whatever the code under test throws; either is a finding. Total over valid inputs. */
   check(input: Json): void | Promise<void>;
 }
 

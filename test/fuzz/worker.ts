@@ -70,6 +70,7 @@ async function toFinding(target: Target, seed: number, error: Error, beat: () =>
   Error.stackTraceLimit = 20;
   const smallest = await shrink(target.draw(new Draw(seed)), async (input) => {
     beat();
+    if (target.isValid?.(input) === false) return false;
     return (await failureOf(target, input))?.name === error.name;
   });
   const shown = (await failureOf(target, smallest)) ?? error;
