@@ -129,7 +129,7 @@ const gateways = [
 
 export const answers: Target = {
   name: "answers",
-  weight: 4,
+  weight: 6,
   draw: (draw) => {
     const api = draw.pick(apis);
     const isSuccess = draw.chance(0.7);

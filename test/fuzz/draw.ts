@@ -126,7 +126,9 @@ export class Draw {
     return this.chance(oddity) ? this.oddText() : this.pick(words);
   }
 
+  /** Now and then long: what tries every way to read it, never ends. */
   duration(): string {
+    if (this.chance(0.002)) return this.pick(["1", "1.", "1s", "µ"]).repeat(20_000) + this.pick(["", "x", "s"]);
     return this.word(durations);
   }
 

@@ -29,7 +29,7 @@ const kinds = { pod: "pod", coreNode: "coreNode", node: "node", podEni: "podEni"
 
 export const objects: Target = {
   name: "objects",
-  weight: 2,
+  weight: 1.5,
   draw: (draw) => ({
     ...draw.some(
       Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, () => drawObject(draw, kind)])),

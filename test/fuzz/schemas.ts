@@ -172,7 +172,7 @@ function drawMembers(draw: Draw, schema: JsonSchema, name: string): Json {
   const members: Record<string, Json> = {};
   for (const [member, inner] of Object.entries(properties)) {
     const isRare = member === "deletionTimestamp";
-    if (required.includes(member) || draw.chance(isRare ? 0.15 : 0.75))
+    if (required.includes(member) || draw.chance(isRare ? 0.15 : 0.65))
       put(members, member, drawValue(draw, inner, member));
   }
   if (typeof additionalProperties !== "object") return members;
