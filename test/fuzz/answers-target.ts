@@ -62,7 +62,7 @@ function drawSuccess(draw: Draw, api: string): Json {
     case "DescribeVSwitches":
       return {
         VSwitches: {
-          VSwitch: draw.list(draw.chance(0.05) ? 60 : 3, () => ({
+          VSwitch: rows(draw, () => ({
             VSwitchId: draw.word(["vsw-a"]),
             ...draw.some({
               ZoneId: () => "zone-a",
@@ -102,6 +102,11 @@ function drawFailure(draw: Draw): Json {
     },
     0.8,
   );
+}
+
+/** A few, or a full page: the cloud may go on for ever. */
+function rows(draw: Draw, one: () => Json): Json[] {
+  return draw.chance(0.05) ? Array.from({ length: 50 }, one) : draw.list(3, one);
 }
 
 const apis = [
