@@ -1,11 +1,13 @@
 /** DescribeVSwitches: one vSwitch by its id, or all of a VPC. */
 import type { VSwitch } from "../domain/vswitch/vswitch.ts";
-import { TransientError } from "../runtime/errors.ts";
 import { isRecord, textOf } from "./call.ts";
+import { malformed } from "./eni-answers.ts";
 import type { CallOptions, Invoke } from "./invoke.ts";
 
 /** The most that the API gives. Source: VPC DescribeVSwitches, `PageSize`. */
 const pageSize = 50;
+/** 10 000 vSwitches; more pages mean that the cloud does not end its listing. */
+const pagesAtMost = 200;
 const isRead = { mutates: false, repeats: true } as const;
 
 /** Undefined when the region has none of that id. @throws what {@link Invoke} throws */
@@ -30,23 +32,20 @@ export async function listVSwitches(
   options: CallOptions,
 ): Promise<readonly VSwitch[]> {
   const found: VSwitch[] = [];
-  for (let number = 1; ; number += 1) {
+  for (let number = 1; number <= pagesAtMost; number += 1) {
     const parameters = { RegionId: query.regionId, VpcId: query.vpcId, PageSize: pageSize, PageNumber: number };
     const { rows, total } = toPage(await invoke("DescribeVSwitches", isRead, parameters, options));
     found.push(...rows);
     if (rows.length < pageSize || number * pageSize >= total) return found;
   }
+  throw malformed("DescribeVSwitches", `more than ${pagesAtMost} pages`);
 }
 
 /** @throws TransientError for an answer of another shape */
 function toPage(answer: unknown): { readonly rows: readonly VSwitch[]; readonly total: number } {
   const wrapper = isRecord(answer) ? answer["VSwitches"] : undefined;
   const list: unknown = isRecord(wrapper) ? wrapper["VSwitch"] : undefined;
-  if (!isRecord(answer) || !Array.isArray(list)) {
-    throw new TransientError("MalformedAnswer", "DescribeVSwitches: no VSwitches in the answer", {
-      cloud: { api: "DescribeVSwitches", code: "MalformedAnswer", outcome: "unknown" },
-    });
-  }
+  if (!isRecord(answer) || !Array.isArray(list)) throw malformed("DescribeVSwitches", "no VSwitches");
   return { rows: list.flatMap(toVSwitch), total: numberOf(answer["TotalCount"]) ?? Infinity };
 }
 

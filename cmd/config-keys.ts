@@ -90,7 +90,7 @@ function count(key: string, fallback: number, { min, max }: Range, meaning: stri
   return { key, default: String(fallback), valid, meaning, schema };
 }
 
-const goDuration = "^$|^(?=.*[1-9])\\+?(?:(?:\\d+\\.?\\d*|\\.\\d+)(?:ns|us|µs|μs|ms|s|m|h))+$";
+const goDuration = "^$|^(?=.*[1-9])\\+?(?:(?:\\d+(?:\\.\\d*)?|\\.\\d+)(?:ns|us|µs|μs|ms|s|m|h))+$";
 
 /** Milliseconds. */
 function duration(key: string, fallback: string, meaning: string): ConfigKey<number> {

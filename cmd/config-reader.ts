@@ -183,7 +183,9 @@ export class ConfigReader {
     const lower = new Set([...this.#known].map((key) => key.toLowerCase()));
     for (const key of Object.keys(this.#document).filter((name) => !lower.has(name.toLowerCase()))) {
       const nearest = findNearest(key, [...this.#known]);
-      this.warnings.push(`unknown key ${key} is ignored${nearest === undefined ? "" : `; did you mean ${nearest}?`}`);
+      // Where a colon or a line break is missing, a secret is part of a key, or is one.
+      const shown = this.#isSecret && nearest === undefined ? "" : ` ${key}`;
+      this.warnings.push(`unknown key${shown} is ignored${nearest === undefined ? "" : `; did you mean ${nearest}?`}`);
     }
   }
 
@@ -233,6 +235,7 @@ export function isDocument(value: unknown): value is Document {
 export function findNearest(name: string, candidates: readonly string[]): string | undefined {
   const limit = Math.max(2, Math.floor(name.length / 3));
   const ranked = candidates
+    .filter((candidate) => Math.abs(candidate.length - name.length) <= limit)
     .map((candidate) => ({ candidate, edits: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ edits }) => edits <= limit)
     .sort((one, other) => one.edits - other.edits);

@@ -209,6 +209,34 @@ describe("loadConfig", () => {
     ]);
   });
 
+  it.each([
+    {
+      name: "an alias",
+      credential: "accessKey: a\naccessSecret: *s3cret\n",
+      want: "is no YAML; write one key per line, its value in quotes",
+    },
+    { name: "a quote that does not end", credential: 'accessSecret: "s3cret\n', want: "is no YAML: line 2, column" },
+    { name: "a text", credential: "s3cret", want: "is no YAML object" },
+  ])("a credential file with $name is refused, and nothing of it is shown", ({ credential, want }) => {
+    const lines = problemsOf(() => load({ credential })).join("\n");
+    expect(lines).toContain(want);
+    expect(lines).not.toContain("s3cret");
+  });
+
+  it("a secret that became a key is not named, and no YAML tag makes the parser tell of it", () => {
+    const emitWarning = process.emitWarning.bind(process);
+    const warned: unknown[] = [];
+    process.emitWarning = (warning: string | Error) => void warned.push(warning);
+    try {
+      const { warnings } = load({
+        credential: "{accessKey: a, accessSecret: !s3cret b, accessSecret:s3cretOfManyLetters}",
+      });
+      expect([...warnings, ...warned]).toEqual(["unknown key is ignored"]);
+    } finally {
+      process.emitWarning = emitWarning;
+    }
+  });
+
   const rrsa = {
     ALIBABA_CLOUD_ROLE_ARN: "acs:ram::1:role/r",
     ALIBABA_CLOUD_OIDC_PROVIDER_ARN: "acs:ram::1:oidc-provider/p",
@@ -300,7 +328,7 @@ describe("parseFlags", () => {
 
   it("reports every wrong flag at once", () => {
     expect(
-      problemsOf(() => parseFlags(["--nope", "-v=high", "--feature-gates=Foo=true,EFLO=maybe", "--config"])),
+      problemsOf(() => parseFlags(["--nope=s3cret", "-v=high", "--feature-gates=Foo=true,EFLO=maybe", "--config"])),
     ).toEqual([
       expect.stringContaining("--nope: is no flag of this program"),
       expect.stringContaining("--config: needs a value"),

@@ -1,6 +1,6 @@
 /** Reads, checks and completes the configuration of the controlplane: the published files and environment. */
 import { readFileSync } from "node:fs";
-import { parse } from "yaml";
+import { parse, YAMLParseError } from "yaml";
 import { configKeys, readKeys, type FileConfig } from "./config-keys.ts";
 import { ConfigError, ConfigReader, isDocument } from "./config-reader.ts";
 import type { ConfigProblem } from "./config-reader.ts";
@@ -58,9 +58,20 @@ export function loadConfig(source: {
   readonly credentialPath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }): LoadedConfig {
-  const file = parseConfigFile(readContent(source.configPath));
+  const { configPath, credentialPath, env } = source;
+  return parseSources({ config: readContent(configPath), credential: readContent(credentialPath), env });
+}
+
+/** As {@link loadConfig}, of files that were read. */
+export function parseSources(source: {
+  readonly config: Content;
+  readonly credential: Content;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}): LoadedConfig {
+  const file = parseConfigFile(source.config);
   const problems = [...file.problems];
-  const secrets = new ConfigReader(parseDocument(readContent(source.credentialPath), "--credential", problems), true);
+  const document = parseDocument(source.credential, { flag: "--credential", isSecret: true }, problems);
+  const secrets = new ConfigReader(document, true);
   const credential = readCredential(secrets);
   secrets.warnOfUnknown();
   problems.push(...secrets.problems);
@@ -94,7 +105,7 @@ export interface ConfigFile {
 /** Takes a configuration file apart. Pure and total. */
 export function parseConfigFile(content: Content): ConfigFile {
   const problems: ConfigProblem[] = [];
-  const reader = new ConfigReader(parseDocument(content, "--config", problems));
+  const reader = new ConfigReader(parseDocument(content, { flag: "--config", isSecret: false }, problems));
   const config = readKeys(reader, configKeys);
   checkTogether(reader, config);
   reader.warnOfUnknown();
@@ -103,7 +114,12 @@ export function parseConfigFile(content: Content): ConfigFile {
   return { config, problems, warnings: reader.warnings, replaced: reader.replaced };
 }
 
-function parseDocument(content: Content, flag: string, problems: ConfigProblem[]): Readonly<Record<string, unknown>> {
+/** `isSecret`: nothing of the text is shown; the parser's words quote it. */
+function parseDocument(
+  content: Content,
+  { flag, isSecret }: { readonly flag: string; readonly isSecret: boolean },
+  problems: ConfigProblem[],
+): Readonly<Record<string, unknown>> {
   const fail = (problem: string, remedy: string): Readonly<Record<string, unknown>> => {
     problems.push({ key: flag, value: content.path, problem, remedy });
     return {};
@@ -112,12 +128,19 @@ function parseDocument(content: Content, flag: string, problems: ConfigProblem[]
     return fail(`cannot be read: ${content.unreadable}`, `make the file, or name another one with ${flag}`);
   }
   try {
-    const document: unknown = parse(content.text, { uniqueKeys: false }) ?? {};
+    const document: unknown = parse(content.text, { uniqueKeys: false, logLevel: "error" }) ?? {};
     if (isDocument(document)) return document;
     return fail("is no YAML object", "write one key per line: `clusterID: c123`");
   } catch (error) {
+    if (isSecret) return fail(`is no YAML${placeOf(error)}`, "write one key per line, its value in quotes");
     return fail(`is no YAML: ${messageOf(error).split("\n")[0] ?? ""}`, "correct the line that it names");
   }
+}
+
+/** Of some mistakes the parser knows no place. */
+function placeOf(error: unknown): string {
+  const [position] = error instanceof YAMLParseError ? (error.linePos ?? []) : [];
+  return position === undefined ? "" : `: line ${position.line}, column ${position.col}`;
 }
 
 /** What no single key can tell. */

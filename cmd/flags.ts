@@ -86,7 +86,9 @@ function readWords(argv: readonly string[], problems: ConfigProblem[]): Readonly
   for (let word = rest.shift(); word !== undefined && word !== "--"; word = rest.shift()) {
     const [, name = "", inline] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(word) ?? [];
     if (!values.has(name)) {
-      problems.push({ key: word, problem: "is no flag of this program", remedy: usage });
+      // What follows the name may be meant for nobody's eyes.
+      const [shown = ""] = word.split("=");
+      problems.push({ key: shown, problem: "is no flag of this program", remedy: usage });
       continue;
     }
     const value = inline ?? rest.shift();

@@ -1,7 +1,7 @@
 /**
  * `npm test`: every check of this repository (outside of CI the quick ones), one line per stage with its time. The last line is
  * `N passed, N failed, N skipped`; the exit status is 1 if anything failed. Arguments narrow it: `lint`, `unit`, `sim`,
- * `contract`, `e2e`, and the last two by `--api sandbox` or `--api real` (a kube-apiserver: see hack/envtest).
+ * `fuzz`, `contract`, `e2e`, and the last two by `--api sandbox` or `--api real` (a kube-apiserver: see hack/envtest).
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -90,6 +90,16 @@ function simulate(steps: string, seed: string): Stage {
   return {
     name: `simulation, ${steps} steps from seed ${seed}`,
     command: ["test/simulation/main.ts", "--steps", steps, "--seed", seed],
+  };
+}
+
+/** `npm run test:fuzz -- --inputs N --seed S` runs any. */
+const fuzz: readonly Stage[] = isCi ? [feed("500000", "1"), feed("500000", "500001")] : [feed("20000", "1")];
+
+function feed(inputs: string, seed: string): Stage {
+  return {
+    name: `fuzz, ${inputs} inputs from seed ${seed}`,
+    command: ["test/fuzz/main.ts", "--inputs", inputs, "--seed", seed],
   };
 }
 
@@ -263,12 +273,17 @@ const startedAt = performance.now();
 const apis: readonly Api[] = values.api === undefined ? ["sandbox", "real"] : [values.api];
 const isWanted = (group: string): boolean => positionals.length === 0 || positionals.includes(group);
 mkdirSync(cache, { recursive: true });
-// The linters use one core and the unit tests the other, then the simulation both; the suites on an API server measure time,
-// so they run alone.
-const [first, ...others] = isWanted("sim") ? simulation : [];
+// The linters use one core and the unit tests the other, then simulation and fuzz both; the suites on an API server measure
+// time, so they run alone.
+const [simulationHere, ...simulationThere] = isWanted("sim") ? simulation : [];
+const [fuzzThere, ...fuzzHere] = isWanted("fuzz") ? fuzz : [];
 const [ofLint, ofUnit] = await Promise.all([
-  runAll([...(isWanted("lint") ? lint : []), ...(first === undefined ? [] : [first, ...crashes])]),
-  runAll([...(isWanted("unit") ? [unit] : []), ...others]),
+  runAll([
+    ...(isWanted("lint") ? lint : []),
+    ...(simulationHere === undefined ? [] : [simulationHere, ...crashes]),
+    ...fuzzHere,
+  ]),
+  runAll([...(isWanted("unit") ? [unit] : []), ...simulationThere, ...(fuzzThere === undefined ? [] : [fuzzThere])]),
 ]);
 const ofCluster = await runAll([
   ...(isWanted("contract") ? apis.map((api) => clusterStage("contract", "test/contract", api)) : []),

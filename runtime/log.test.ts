@@ -82,6 +82,26 @@ describe("createLogger", () => {
     expect(redact("nothing to hide")).toBe("nothing to hide");
   });
 
+  it.each([
+    {
+      name: "the credential file, as it was read",
+      fields: { credential: { accessKey: "LTAI5t", accessSecret: "LTAI5t", otelToken: "LTAI5t" } },
+    },
+    {
+      name: "the credential file, as a text",
+      fields: { text: "accessKey: LTAI5t\naccessSecret: 'LTAI5t'\notelToken: LTAI5t" },
+    },
+    {
+      name: "a signed header",
+      fields: { text: "ACS3-HMAC-SHA256 Credential=LTAI5t,SignedHeaders=host,Signature=LTAI5t" },
+    },
+    { name: "an error code", fields: { error: Object.assign(new Error("m"), { code: "?AccessKeyId=LTAI5t" }) } },
+  ])("never writes a credential of $name", ({ fields }) => {
+    const { log, lines } = aLogger();
+    log.info("odd", fields);
+    expect(lines.join()).not.toContain("LTAI5t");
+  });
+
   it("survives cycles, bigints and maps", () => {
     const { log, entries } = aLogger();
     const cycle: Record<string, unknown> = {};

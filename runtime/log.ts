@@ -8,9 +8,10 @@ export type LogLevel = "error" | "warn" | "info" | "debug";
 
 /** Keys that come first in every line, in this order; all others follow as given. */
 const leadingKeys = ["controller", "namespace", "name", "eniId", "requestId", "durationMs"] as const;
-const secretKey = /^(?:x-acs-)?(?:signature|access-?key-?(?:id|secret)|security-?token|authorization|password|token)$/i;
+const secretKey =
+  /^(?:x-acs-)?(?:signature|access-?key(?:-?(?:id|secret))?|access-?secret|security-?token|authorization|password|(?:otel-?)?token)$/i;
 const secretInText =
-  /((?:x-acs-)?(?:signature|access-?key-?(?:id|secret)|security-?token)["']?\s*(?:=|:|%3D)\s*["']?)[^&\s"',;}\]]+/gi;
+  /((?:signature|credential|access-?key(?:-?(?:id|secret))?|access-?secret|security-?token|otel-?token)["']?\s*(?:=|:|%3D|%3A)\s*["']?)[^&\s"',;}\]]+/gi;
 const bearer = /\b(bearer\s+)[\w.~+/=-]+/gi;
 const redacted = "REDACTED";
 /** Depth at which a field or a chain of causes is cut, so that a cycle cannot hang the process. */
@@ -25,7 +26,8 @@ export interface LoggerOptions {
 
 /**
  * A logger that writes one JSON object a line: `time` (RFC 3339, UTC), `level`, `message`, then the fields. Secrets of cloud
- * requests (`Signature`, `AccessKeyId`, `SecurityToken`, bearer tokens) are removed from texts and fields. Errors keep their
+ * requests (`Signature`, `AccessKeyId`, `SecurityToken`, bearer tokens) and of the credential file (`accessKey`,
+ * `accessSecret`, `otelToken`) are removed from texts and fields. Errors keep their
  * chain of causes; the stack is written at level `error` and for errors that are our bug (category `invariant`).
  */
 export function createLogger(options: LoggerOptions): Logger {
@@ -115,7 +117,7 @@ function errorToJson(error: Error, level: string, depth: number): Record<string,
     if (error.cloud) json["cloud"] = toJson("cloud", error.cloud, level, depth + 1);
   }
   const code = codeOf(error);
-  if (code !== undefined) json["code"] = code;
+  if (code !== undefined) json["code"] = toJson("code", code, level, depth + 1);
   const withStack = depth === 0 && (level === "error" || json["category"] === "invariant");
   if (withStack && error.stack !== undefined) json["stack"] = redact(error.stack);
   if (error.cause !== undefined) json["cause"] = toJson("cause", error.cause, level, depth + 1);

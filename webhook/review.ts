@@ -22,13 +22,36 @@ export function parseReview(text: string): Review {
   return { apiVersion, request: toRequest(request) };
 }
 
+/** What is deeper would overflow the stack of those who walk it. The kinds that are admitted are less than 20 deep. */
+const deepest = 1_000;
+
 function parseJson(text: string): unknown {
+  if (depthOf(text) > deepest) throw new Error(`the body is nested more than ${deepest} deep`);
   try {
     return JSON.parse(text);
   } catch {
     // The parser's words quote the text, which may hold what is nobody's business in a log; the size tells of a cut.
     throw new Error(`the body is no JSON (${text.length} characters)`);
   }
+}
+
+/** How deep the brackets of a JSON text are nested; of another text, any number. */
+function depthOf(text: string): number {
+  let [depth, greatest] = [0, 0];
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (character === '"') at = endOfText(text, at);
+    else if (character === "{" || character === "[") greatest = Math.max(greatest, (depth += 1));
+    else if (character === "}" || character === "]") depth -= 1;
+  }
+  return greatest;
+}
+
+/** Index of the quote that ends the text literal that begins at `start`. */
+function endOfText(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at;
 }
 
 function toRequest(request: Readonly<Record<string, unknown>>): AdmissionRequest {

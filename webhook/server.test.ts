@@ -165,6 +165,15 @@ describe("WebhookServer", () => {
       status: 400,
       says: "the AdmissionReview has no request",
     },
+    {
+      name: "a body that is nested without end",
+      body: review({ object: { text: '["\\\\' } }).replace(
+        '"object":',
+        `"object":${"[".repeat(5_000)}1${"]".repeat(5_000)},"x":`,
+      ),
+      status: 400,
+      says: "the body is nested more than 1000 deep",
+    },
     { name: "GET", body: "", options: { method: "GET" }, status: 405, says: "admission requests are POST" },
     {
       name: "YAML",

@@ -162,16 +162,15 @@ export class WebhookServer {
       return;
     }
     const finished = this.#measure(pathname);
-    try {
-      const answer = await this.#answer(request, handler, this.#budgetOf(searchParams.get("timeout")));
-      this.#send(response, 200, answer, "application/json");
-      finished(200);
-    } catch (error) {
-      const status = error instanceof HttpError ? error.status : 500;
+    const answer = await answerAdmission(request, handler, this.#budgetOf(searchParams.get("timeout")));
+    if ("error" in answer) {
+      const { status, error } = answer;
       this.#options.log.warn("admission request failed", { webhook: pathname, status, error });
-      this.#send(response, status, `${error instanceof Error ? error.message : String(error)}\n`, "text/plain");
-      finished(status);
+      this.#send(response, status, `${messageOf(error)}\n`, "text/plain");
+    } else {
+      this.#send(response, 200, answer.body, "application/json");
     }
+    finished(answer.status);
   }
 
   #measure(webhook: string): (status: number) => void {
@@ -184,22 +183,6 @@ export class WebhookServer {
       metrics.requests.inc({ webhook, code: status });
       stopTimer();
     };
-  }
-
-  async #answer(request: IncomingMessage, handler: AdmissionHandler, budgetMs: number): Promise<string> {
-    if (request.method !== "POST") throw new HttpError(405, "admission requests are POST");
-    const type = request.headers["content-type"] ?? "";
-    if (!isJson(type)) throw new HttpError(415, `content-type must be application/json, not ${JSON.stringify(type)}`);
-    const signal = AbortSignal.timeout(budgetMs);
-    const text = await inTime(
-      readBody(request),
-      signal,
-      () => new HttpError(408, `no whole body within ${budgetMs} ms`),
-    );
-    const review = parseOrRefuse(text);
-    const asked = handler(review.request, signal);
-    const late = (): Error => new HttpError(504, `no answer within ${budgetMs} ms`);
-    return encodeReview(review, await inTime(asked, signal, late));
   }
 
   /** Nine tenths of what the API server waits, so that the answer is still read. */
@@ -215,6 +198,43 @@ export class WebhookServer {
     response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
     response.end(body);
   }
+}
+
+/** The part of an HTTP request that an answer is made from: the body comes in parts. */
+export type AdmissionHttpRequest = Pick<IncomingMessage, "method"> &
+  AsyncIterable<Buffer> & { readonly headers: { readonly "content-type"?: string | undefined } };
+
+/** Status 200 with an AdmissionReview, or any other with the error that says why there is none. */
+export type AdmissionHttpAnswer =
+  { readonly status: 200; readonly body: string } | { readonly status: number; readonly error: unknown };
+
+/** Never rejects: what `handler` throws is status 500. `budgetMs`: milliseconds for body and answer together. */
+export async function answerAdmission(
+  request: AdmissionHttpRequest,
+  handler: AdmissionHandler,
+  budgetMs: number,
+): Promise<AdmissionHttpAnswer> {
+  try {
+    return { status: 200, body: await bodyOfAnswer(request, handler, budgetMs) };
+  } catch (error) {
+    return { status: error instanceof HttpError ? error.status : 500, error };
+  }
+}
+
+async function bodyOfAnswer(
+  request: AdmissionHttpRequest,
+  handler: AdmissionHandler,
+  budgetMs: number,
+): Promise<string> {
+  if (request.method !== "POST") throw new HttpError(405, "admission requests are POST");
+  const type = request.headers["content-type"] ?? "";
+  if (!isJson(type)) throw new HttpError(415, `content-type must be application/json, not ${JSON.stringify(type)}`);
+  const signal = AbortSignal.timeout(budgetMs);
+  const text = await inTime(readBody(request), signal, () => new HttpError(408, `no whole body within ${budgetMs} ms`));
+  const review = parseOrRefuse(text);
+  const asked = handler(review.request, signal);
+  const late = (): Error => new HttpError(504, `no answer within ${budgetMs} ms`);
+  return encodeReview(review, await inTime(asked, signal, late));
 }
 
 function peerOf({ remoteAddress = "", remotePort = 0 }: Socket): string {
@@ -247,24 +267,28 @@ function parseOrRefuse(text: string): ReturnType<typeof parseReview> {
   try {
     return parseReview(text);
   } catch (error) {
-    throw new HttpError(400, error instanceof Error ? error.message : String(error));
+    throw new HttpError(400, messageOf(error));
   }
 }
 
 /** @throws HttpError 413 above 7 MiB, 400 when the body is empty or ends early */
-async function readBody(request: IncomingMessage): Promise<string> {
+async function readBody(request: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    for await (const chunk of request) {
       size += chunk.length;
       if (size <= maxBodyBytes) chunks.push(chunk);
       else if (size > discardedBytes) break;
     }
   } catch (error) {
-    throw new HttpError(400, `the body ended early: ${error instanceof Error ? error.message : String(error)}`);
+    throw new HttpError(400, `the body ended early: ${messageOf(error)}`);
   }
   if (size > maxBodyBytes) throw new HttpError(413, `the body is larger than ${maxBodyBytes / 1024 / 1024} MiB`);
   if (size === 0) throw new HttpError(400, "the body is empty: an AdmissionReview is expected");
   return Buffer.concat(chunks).toString("utf8");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

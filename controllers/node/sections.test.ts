@@ -42,6 +42,10 @@ describe("the parts of a Node that eni-config describes", () => {
     });
   });
 
+  it("need a vSwitch in the machine's zone, whatever the zone is called", () => {
+    expect(sectionsOf({}, { zone: "constructor" })).toEqual({ problem: "eni_conf names no vSwitch in constructor" });
+  });
+
   it.each<{ name: string; conf: object; more?: Partial<SectionsInput>; want: object; notices?: Notice["reason"][] }>([
     {
       name: "a policy in the published words",

@@ -82,7 +82,7 @@ export function toSections(
   const { config, zone, spec } = input;
   const isOpen = (name: SectionName): boolean => input.open.includes(name);
   if (isOpen("eni")) {
-    if ((config.vSwitchIdsByZone[zone] ?? []).length === 0) return { problem: `eni_conf names no vSwitch in ${zone}` };
+    if (vSwitchIdsIn(config, zone).length === 0) return { problem: `eni_conf names no vSwitch in ${zone}` };
     if (config.securityGroupIds.length === 0) return { problem: "eni_conf names no security group" };
   }
   const wanted = toEni(input);
@@ -114,7 +114,7 @@ function toEni(input: SectionsInput): Choice<NodeEni> {
   const stack = toStack(config, cap);
   const prefix = toPrefixMode(config, spec?.eni);
   const eni: NodeEni = {
-    vSwitchOptions: config.vSwitchIdsByZone[zone] ?? [],
+    vSwitchOptions: vSwitchIdsIn(config, zone),
     securityGroupIDs: config.securityGroupIds,
     // The published daemon turns the words so; `most` is the one with more free addresses.
     vSwitchSelectPolicy: config.vSwitchSelectionPolicy === "ordered" ? "most" : "random",
@@ -132,6 +132,11 @@ function toEni(input: SectionsInput): Choice<NodeEni> {
     }),
   };
   return { value: eni, notices: [...stack.notices, ...prefix.notices] };
+}
+
+/** A zone's name comes from a label, and may be that of a member that every object has. */
+function vSwitchIdsIn({ vSwitchIdsByZone }: NodePoolConfig, zone: string): readonly string[] {
+  return (Object.hasOwn(vSwitchIdsByZone, zone) ? vSwitchIdsByZone[zone] : undefined) ?? [];
 }
 
 /** Without the members of zero value, as a Go program writes it. */

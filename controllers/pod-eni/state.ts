@@ -216,7 +216,7 @@ function toAllocation(
     vSwitchId,
     vSwitchIsUnusable: vSwitchId === "" || lacksIpv6(seen, allocation) || seen.vSwitchIsUnusable(vSwitchId),
     wantsTrunk: allocation.eni?.attachmentOptions?.trunk ?? usesTrunkByDefault(seen),
-    attempt: attempts[interfaceName] ?? 0,
+    attempt: (Object.hasOwn(attempts, interfaceName) ? attempts[interfaceName] : undefined) ?? 0,
     ...(network !== undefined && { network }),
     creation,
     ...(hold !== undefined && { hold }),

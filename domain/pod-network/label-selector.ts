@@ -19,13 +19,18 @@ type Labels = Readonly<Record<string, string>>;
  * is absent. A requirement that {@link findSelectorProblem} reports never holds.
  */
 export function selectorMatches(selector: LabelSelector, labels: Labels): boolean {
-  const exact = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
+  const exact = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => valueOf(labels, key) === value);
   return exact && (selector.matchExpressions ?? []).every((requirement) => requirementHolds(requirement, labels));
+}
+
+/** Labels may be called as members that every object has, such as `constructor`. */
+function valueOf(labels: Labels, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 
 function requirementHolds(requirement: LabelRequirement, labels: Labels): boolean {
   if (findRequirementProblem(requirement) !== undefined) return false;
-  const value = labels[requirement.key ?? ""];
+  const value = valueOf(labels, requirement.key ?? "");
   const values = requirement.values ?? [];
   switch (requirement.operator) {
     case "In":

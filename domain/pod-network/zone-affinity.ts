@@ -78,8 +78,8 @@ export function findZoneConflict({ previous, vSwitches }: PodZones, podKey: stri
 }
 
 /**
- * The affinity with the zones required in every alternative, first that of the fixed address; the same when nothing is
- * known. A term that matches nothing goes on to match nothing, and the API server lets no one change it in a gated pod.
+ * The affinity with the zones required in every alternative, first that of the fixed address, once however often it is asked
+ * for; the same when nothing is known. A term that matches nothing goes on to match nothing, and the API server lets no one change it in a gated pod.
  */
 export function constrainZones(affinity: Affinity | undefined, zones: PodZones): Affinity | undefined {
   const added = [zones.previous === "" ? [] : [zones.previous], zones.vSwitches]
@@ -104,5 +104,12 @@ export function constrainZones(affinity: Affinity | undefined, zones: PodZones):
 function withRequirements(term: NodeSelectorTerm, added: readonly NodeSelectorRequirement[]): NodeSelectorTerm {
   const { matchExpressions = [], matchFields = [] } = term;
   if (matchExpressions.length + matchFields.length === 0) return term;
-  return { ...term, matchExpressions: [...matchExpressions, ...added] };
+  const missing = added.filter((wanted) => !matchExpressions.some((present) => isSame(present, wanted)));
+  return missing.length === 0 ? term : { ...term, matchExpressions: [...matchExpressions, ...missing] };
+}
+
+function isSame(one: NodeSelectorRequirement, other: NodeSelectorRequirement): boolean {
+  const [values = [], others = []] = [one.values, other.values];
+  if (one.key !== other.key || one.operator !== other.operator || values.length !== others.length) return false;
+  return values.every((value, index) => value === others[index]);
 }

@@ -23,7 +23,8 @@ export function parseGoDuration(text: string): number | undefined {
   const sign = text.startsWith("-") ? -1 : 1;
   const body = text.replace(/^[+-]/, "");
   if (body === "0") return 0;
-  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(body)) return undefined;
+  // No two parts can take the same digit, or a long number of a user would be tried in each of its halves.
+  if (!/^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(body)) return undefined;
   const ms = [...body.matchAll(/([\d.]+)([a-zµμ]+)/g)].reduce((sum, part) => sum + toMs(part), 0);
   return ms > largestMs ? undefined : sign * ms;
 }

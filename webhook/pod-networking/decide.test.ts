@@ -24,6 +24,20 @@ const retention = (releaseStrategy: string | undefined, releaseAfter: string | u
   },
 });
 
+describe("validation of what is no PodNetworking", () => {
+  it.each([
+    { name: "a time that is a number", spec: { allocationType: { releaseStrategy: "TTL", releaseAfter: 300 } } },
+    { name: "vSwitches that are no list", spec: { vSwitchOptions: "vsw-1" } },
+    { name: "a selector of another form", spec: { selector: { podSelector: { matchExpressions: {} } } } },
+  ])("refuses $name", async ({ spec }) => {
+    const deps = { pods: aStore([]), podEnis: aStore([]), config: { enableWebhookInjectResource: true } };
+    const object = { ...aPlane(), spec: { ...aPlane().spec, ...spec } };
+    const { signal } = new AbortController();
+    const answer = await createPlaneValidation(deps)(aRequest({ object }), signal);
+    expect(answer).toEqual({ allowed: false, code: 500, message: "the object is not a PodNetworking" });
+  });
+});
+
 describe("findPlaneFault", () => {
   it.each([
     { name: "a plane in order", spec: {}, want: undefined },

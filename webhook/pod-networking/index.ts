@@ -6,6 +6,7 @@ import { allowed, denied, isJsonObject, undecodable } from "../admission.ts";
 import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from "../admission.ts";
 import { createJsonPatch } from "../json-patch.ts";
 import { defaultPlane, findPlaneFault, planeNeedsDefaults, toDeletionWarnings } from "./decide.ts";
+import { isText, listOf, mapOf, nullable, optional, shape } from "../shape.ts";
 import { findPlaneUse } from "./use.ts";
 import type { PlaneUseDeps } from "./use.ts";
 
@@ -40,7 +41,8 @@ export function createPlaneValidation(deps: PlaneValidationDeps): AdmissionHandl
 }
 
 function validate(request: AdmissionRequest, { config }: PlaneValidationDeps): AdmissionAnswer {
-  if (!isPlane(request.object)) return undecodable("the object is not a PodNetworking");
+  if (!isPlane(request.object) || !hasPlaneTypes(request.object))
+    return undecodable("the object is not a PodNetworking");
   // An object from before a rule existed must stay editable in its labels and finalizers.
   if (isSpecUnchanged(request)) return allowed();
   const { object, oldObject } = request;
@@ -57,7 +59,29 @@ function admitDeletion({ name }: AdmissionRequest, deps: PlaneValidationDeps): A
   return warnings.length === 0 ? allowed() : { ...allowed(), warnings };
 }
 
-/** The CRD's schema has been applied before admission is asked; only the shape that the types rest on is checked. */
+const isSelector = nullable(
+  shape({
+    matchLabels: nullable(mapOf(isText)),
+    matchExpressions: nullable(
+      listOf(shape({ key: optional(isText), operator: optional(isText), values: nullable(listOf(isText)) })),
+    ),
+  }),
+);
+
+/** What is judged of a plane; the CRD's schema lets no other pass. */
+const hasPlaneTypes = shape({
+  spec: optional(
+    shape({
+      selector: nullable(shape({ podSelector: isSelector, namespaceSelector: isSelector })),
+      vSwitchOptions: nullable(listOf(isText)),
+      securityGroupIDs: nullable(listOf(isText)),
+      eniOptions: nullable(shape({ eniType: optional(isText) })),
+      allocationType: nullable(shape({ releaseStrategy: optional(isText), releaseAfter: optional(isText) })),
+    }),
+  ),
+});
+
+/** The least that defaults need. The API server applies the CRD's schema after it asked for them, and says what is wrong. */
 function isPlane(object: unknown): object is Plane {
   if (!isJsonObject(object) || !isJsonObject(object["metadata"])) return false;
   return object["spec"] === undefined || isJsonObject(object["spec"]);

@@ -68,6 +68,25 @@ const wantsEni = { "k8s.aliyun.com/pod-eni": "true" };
 const namespace: KubeObject = { metadata: { name: "ns", labels: { team: "x" } } };
 
 describe("admission of pods", () => {
+  it.each([
+    { name: "no object", object: "pod" },
+    { name: "no spec", object: { metadata: {} } },
+    { name: "containers that are no list", object: { metadata: {}, spec: { containers: { 0: {} } } } },
+    { name: "a container that is nothing", object: { metadata: {}, spec: { containers: [null] } } },
+    { name: "annotations that are no texts", object: { metadata: { annotations: { a: 1 } }, spec: {} } },
+    { name: "owners that are nothing", object: { metadata: { ownerReferences: null }, spec: {} } },
+    { name: "gates without names", object: { metadata: {}, spec: { schedulingGates: [{}] } } },
+    {
+      name: "an affinity of another form",
+      object: {
+        metadata: {},
+        spec: { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [] } } },
+      },
+    },
+  ])("says of an object with $name that it is no Pod", async ({ object }) => {
+    expect(await aWorld().ask({ object })).toEqual({ allowed: false, code: 500, message: "the object is not a Pod" });
+  });
+
   it("reads a namespace that the cache does not have yet", async () => {
     const { ask, events } = aWorld({ planes: [aPlane("one")], namespace });
     expect((await ask()).patch?.length).toBeGreaterThan(0);

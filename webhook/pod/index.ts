@@ -5,12 +5,12 @@ import type { Plane } from "../../domain/pod-network/plane.ts";
 import type { PodEniRecord } from "../../domain/pod-network/zone-affinity.ts";
 import type { KubeObject, Lister, Recorder } from "../../runtime/ports.ts";
 import { keyOf } from "../../runtime/reconcile.ts";
-import { allowed, denied, isJsonObject, undecodable } from "../admission.ts";
+import { allowed, denied, undecodable } from "../admission.ts";
 import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from "../admission.ts";
 import { createJsonPatch } from "../json-patch.ts";
 import { decidePod, noMatch } from "./decide.ts";
 import type { PodAdmissionConfig, PodDecision } from "./decide.ts";
-import type { PodManifest, StringMap } from "./manifest.ts";
+import { isPodManifest, type PodManifest, type StringMap } from "./manifest.ts";
 
 export interface PodAdmissionDeps {
   readonly planes: Pick<Lister<Plane>, "list">;
@@ -35,18 +35,13 @@ export interface PodAdmissionDeps {
 export function createPodAdmission(deps: PodAdmissionDeps): AdmissionHandler {
   return async (request, signal) => {
     const { object } = request;
-    if (!isPod(object)) return undecodable("the object is not a Pod");
+    if (!isPodManifest(object)) return undecodable("the object is not a Pod");
     const decision = await decideWithReads(deps, object, request, signal);
     if (decision.type === "mutate" && decision.overlapping !== undefined && !request.dryRun) {
       reportOverlap(deps, decision.overlapping);
     }
     return toAnswer(object, decision);
   };
-}
-
-/** The API server checks the types of built-in kinds before it asks; only the shape that the types rest on is checked. */
-function isPod(object: unknown): object is PodManifest {
-  return isJsonObject(object) && isJsonObject(object["metadata"]) && isJsonObject(object["spec"]);
 }
 
 async function decideWithReads(

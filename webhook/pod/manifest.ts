@@ -1,4 +1,5 @@
 import type { Affinity } from "../../domain/pod-network/zone-affinity.ts";
+import { isFlag, isText, listOf, mapOf, nullable, optional, shape } from "../shape.ts";
 
 /**
  * A pod as admission sees it: the members that decide, and every other member untouched. The API server has checked the
@@ -19,7 +20,7 @@ export interface PodMetadata {
 
 export interface PodSpec {
   readonly hostNetwork?: boolean;
-  readonly containers?: readonly Container[];
+  readonly containers?: readonly Container[] | null;
   readonly affinity?: Affinity;
   readonly nodeName?: string;
   readonly schedulingGates?: readonly { readonly name: string }[];
@@ -31,3 +32,31 @@ export interface Container {
 }
 
 export type StringMap = Readonly<Record<string, string>>;
+
+const isTextMap = optional(mapOf(isText));
+const isRequirements = optional(listOf(shape({ key: isText, operator: isText, values: optional(listOf(isText)) })));
+const isTerm = shape({ matchExpressions: isRequirements, matchFields: isRequirements });
+const isNodeAffinity = shape({
+  requiredDuringSchedulingIgnoredDuringExecution: optional(shape({ nodeSelectorTerms: nullable(listOf(isTerm)) })),
+});
+const isPod = shape({
+  metadata: shape({
+    name: optional(isText),
+    namespace: optional(isText),
+    labels: isTextMap,
+    annotations: isTextMap,
+    ownerReferences: optional(listOf(shape({ kind: isText }))),
+  }),
+  spec: shape({
+    hostNetwork: optional(isFlag),
+    containers: nullable(listOf(shape({ resources: optional(shape({ limits: isTextMap, requests: isTextMap })) }))),
+    affinity: optional(shape({ nodeAffinity: optional(isNodeAffinity) })),
+    nodeName: optional(isText),
+    schedulingGates: optional(listOf(shape({ name: isText }))),
+  }),
+});
+
+/** True when all that admission reads of it has the types of a Pod; the API server sends no other. */
+export function isPodManifest(object: unknown): object is PodManifest {
+  return isPod(object);
+}

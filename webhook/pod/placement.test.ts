@@ -63,6 +63,12 @@ describe("zone affinity", () => {
     expect(pod.spec.affinity).toEqual(zonesAffinity([[zoneIn("zone-a"), zoneIn("zone-a", "zone-b")]]));
   });
 
+  it("is required once, however often the pod is admitted", () => {
+    const once = mutated(decide({ planes: fixed, podEni: record })).pod.spec;
+    const again = mutated(decide({ pod: aPod({ spec: once }), planes: fixed, podEni: record })).pod.spec;
+    expect(again).toEqual(once);
+  });
+
   const elsewhere = { metadata: {}, spec: { zone: "zone-x", allocations: [{}] } };
   const conflict =
     "the fixed address of this pod is in zone zone-x, its vSwitches are in zone-a, zone-b: no node fits; delete PodENI ns/web-0 to give the address up, or give the PodNetworking a vSwitch in zone-x";
