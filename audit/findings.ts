@@ -20,7 +20,8 @@ export const remedies = {
   InstanceGone: "delete the core Node: its machine does not exist any more",
   InstanceDiffers: "see that a replica leads with controller node: it corrects the record",
   TrunkMissing: "take annotation k8s.aliyun.com/trunk-on off the core Node, and recreate the pods of its trunk",
-  CapacityTooHigh: "see who else writes it: the node daemon, or an old device plugin; then restart that",
+  CapacityTooHigh:
+    "look again in 6 minutes, the time in which places of others are noticed; then find who else writes it",
   AddressKept: "none: it is kept for the next pod of the name; delete the PodENI to release it now",
   UnderWay: "none: look again when its time is over",
 } as const;

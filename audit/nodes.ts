@@ -80,9 +80,9 @@ function compareCapacity(
     const taken = count("Secondary") + count("Trunk");
     return tooHigh(subject, node, resources.eni, cap.adapters - 1 - taken, `${taken} places are taken by others`);
   }
-  if (cap?.memberAdapterLimit === undefined) return [];
   const problem = trunkProblem(eniById.get(facts.trunkEniId ?? ""), facts.instanceId);
   if (problem !== undefined) return tooHigh(subject, node, resources.memberEni, 0, "no trunk serves");
+  if (cap?.memberAdapterLimit === undefined) return [];
   const taken = count("Member");
   return tooHigh(subject, node, resources.memberEni, cap.memberAdapterLimit - taken, `${taken} are others'`);
 }

@@ -134,15 +134,23 @@ function compareRetention(podEni: PodENI, subject: string, nowMs: number, hasPod
 
 /** Of a PodENI or a NetworkInterface. */
 function leaving(record: PodENI | NetworkInterface, subject: string, nowMs: number): readonly Finding[] {
-  const { deletionTimestamp, finalizers: held = [] } = record.metadata;
-  const phase = record.status?.phase ?? "";
-  if (deletionTimestamp === undefined && phase !== "Deleting" && phase !== "Detaching") return [];
-  // What a finalizer of somebody else keeps is not ours to finish.
-  if (deletionTimestamp !== undefined && !held.some((each) => ours.has(each))) return [];
-  const sinceMs = Date.parse(deletionTimestamp ?? findReady(record)?.lastTransitionTime ?? "");
+  const exit = exitOf(record);
+  if (exit === undefined) return [];
+  const sinceMs = Date.parse(exit.since);
   const agoMs = Number.isNaN(sinceMs) ? 0 : nowMs - sinceMs;
-  const text = `${deletionTimestamp === undefined ? phase : "being deleted"} for ${ageText(agoMs)}${sayReady(record)}`;
+  const text = `${exit.what} for ${ageText(agoMs)}${sayReady(record)}`;
   return [agoMs <= usualDeletionMs ? underWay(subject, text) : drift("StuckDeletion", subject, text)];
+}
+
+/** Undefined for what stays, and for what only a finalizer of somebody else keeps: that is not ours to finish. */
+function exitOf(record: PodENI | NetworkInterface): { readonly what: string; readonly since: string } | undefined {
+  const { deletionTimestamp, finalizers: held = [] } = record.metadata;
+  if (deletionTimestamp !== undefined) {
+    return held.some((each) => ours.has(each)) ? { what: "being deleted", since: deletionTimestamp } : undefined;
+  }
+  const phase = record.status?.phase ?? "";
+  if (phase !== "Deleting" && phase !== "Detaching") return undefined;
+  return { what: phase, since: findReady(record)?.lastTransitionTime ?? "" };
 }
 
 const ours: ReadonlySet<string> = new Set(Object.values(finalizers));

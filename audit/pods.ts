@@ -47,14 +47,18 @@ function findPlane(pod: AuditedPod, listing: Listing, { namespaceLabels }: Index
   const ofNamespace = namespaceLabels.get(namespace) ?? {};
   // The namespace has turned the webhook off.
   if (ofNamespace[annotations.podEni] === "false") return undefined;
-  const [plane] = matchPlanes(listing.podNetworkings, {
+  const { ready } = matchPlanes(listing.podNetworkings, {
     labels,
     namespaceLabels: ofNamespace,
     isFixedName: isFixedNamePod(ownerReferences, listing.customStatefulWorkloadKinds),
-  }).ready;
-  const matched = listing.podNetworkings.find(({ metadata }) => metadata.name === plane?.metadata.name);
-  const readySince = findCondition(matched?.status?.conditions, "Ready")?.lastTransitionTime;
-  return readySince !== undefined && Date.parse(readySince) < Date.parse(creationTimestamp) ? matched : undefined;
+  });
+  const name = ready[0]?.metadata.name;
+  return listing.podNetworkings.find((plane) => plane.metadata.name === name && wasReadyAt(plane, creationTimestamp));
+}
+
+function wasReadyAt({ status }: PodNetworking, time: string): boolean {
+  const readySince = findCondition(status?.conditions, "Ready")?.lastTransitionTime;
+  return readySince !== undefined && Date.parse(readySince) < Date.parse(time);
 }
 
 /** Something that belongs to one, and who has it. */
