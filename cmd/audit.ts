@@ -13,8 +13,8 @@ import { skipGeneratedClasses } from "../kube/client-node.ts";
 import { pathOf, resourceTypes, type ResourceType } from "../kube/resources.ts";
 import { createTransport } from "../kube/transport.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { InvariantError, PermissionError, TransientError } from "../runtime/errors.ts";
-import { parsePage, refusalOf, withQuery } from "../runtime/list-watch.ts";
+import { InvariantError, TransientError } from "../runtime/errors.ts";
+import { parsePage, refusalOf, withQuery, type Page } from "../runtime/list-watch.ts";
 import { createLogger } from "../runtime/log.ts";
 import type { KubeObject } from "../runtime/ports.ts";
 import type { Transport } from "../runtime/transport.ts";
@@ -164,23 +164,25 @@ class Lister {
   /** All objects of a kind, page by page. @param keep what is kept of each */
   async list<T extends KubeObject>(resource: ResourceType, keep: (object: T) => T = (object) => object): Promise<T[]> {
     const objects: T[] = [];
-    for (let token = ""; ;) {
-      const query = { limit: String(pageSize), ...(token !== "" && { continue: token }) };
-      const path = withQuery(pathOf(resource), query);
-      const answer = await this.#transport.request({ method: "GET", path }, this.#signal);
-      if (answer.status === 401 || answer.status === 403) {
-        const { failure } = refusalOf(answer, `list ${resource.plural}`);
-        throw new PermissionError("Forbidden", failure);
-      }
-      const page = answer.status === 200 ? parsePage<T>(answer.body) : undefined;
-      if (page === undefined)
-        throw new TransientError("ListFailed", refusalOf(answer, `list ${resource.plural}`).failure);
-      const atMs = Date.parse(answer.headers["date"] ?? "");
-      if (!Number.isNaN(atMs)) this.serverTimeMs = atMs;
+    let page = await this.#page<T>(resource, {});
+    objects.push(...page.items.map(keep));
+    while (page.continue !== "") {
+      page = await this.#page<T>(resource, { continue: page.continue });
       objects.push(...page.items.map(keep));
-      if (page.continue === "") return objects;
-      token = page.continue;
     }
+    return objects;
+  }
+
+  async #page<T extends KubeObject>(resource: ResourceType, from: Readonly<Record<string, string>>): Promise<Page<T>> {
+    const path = withQuery(pathOf(resource), { limit: String(pageSize), ...from });
+    const answer = await this.#transport.request({ method: "GET", path }, this.#signal);
+    const page = answer.status === 200 ? parsePage<T>(answer.body) : undefined;
+    if (page === undefined) {
+      throw new TransientError("ListFailed", refusalOf(answer, `list ${pathOf(resource)}`).failure);
+    }
+    const atMs = Date.parse(answer.headers["date"] ?? "");
+    if (!Number.isNaN(atMs)) this.serverTimeMs = atMs;
+    return page;
   }
 }
 

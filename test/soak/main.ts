@@ -59,7 +59,6 @@ const startedAtMs = systemClock.monotonic();
 const elapsedMs = (): number => systemClock.monotonic() - startedAtMs;
 const isRunning = (): boolean => elapsedMs() < totalMs;
 const samples: Sample[] = [];
-let weather = "fair";
 
 await Promise.all([live(), suffer(), measure(), tell(sandbox)]);
 process.exitCode = (await judge()) ? 0 : 1;
@@ -105,7 +104,7 @@ async function read(index: number): Promise<Sample | undefined> {
 async function tell({ replicas }: Sandbox): Promise<void> {
   let before: ReadonlySet<string> = new Set();
   for (let minute = 1; isRunning(); minute += 1) {
-    weather = misfortune.changeWeather();
+    const weather = misfortune.changeWeather();
     await systemClock.sleep(Math.min(60_000, totalMs - elapsedMs()));
     const { pods, bound } = await population.count();
     const nameless = await namelessInterfaces();
@@ -114,7 +113,7 @@ async function tell({ replicas }: Sandbox): Promise<void> {
     const leader = await leaderIndex(sandbox);
     const states = await Promise.all(replicas.map(async (_, index) => describe(await read(index), index, leader)));
     say(
-      `minute ${minute} (cloud: ${weather}): ${pods} pods, ${bound} bound, ${population.made} made, ` +
+      `minute ${minute} (cloud: ${weather}): ${pods} pods of ${population.made}, ${bound} bound, ` +
         `${ownInterfaces().length} interfaces, ${leaks} without record for a minute; ${states.join("; ")}; ` +
         `${misfortune.kills} kills, ${misfortune.pauses} pauses`,
     );
@@ -158,8 +157,8 @@ async function judge(): Promise<boolean> {
   misfortune.clear();
   say("quiet: waiting for what is under way");
   await until(async () => {
-    const { pods, bound } = await population.count();
-    return bound >= pods && (await namelessInterfaces()).size === 0;
+    const { placed, bound } = await population.count();
+    return bound >= placed && (await namelessInterfaces()).size === 0;
   }, collectedWithinMs);
   const isSound = await isAuditClean("with its pods");
   say("everything goes");

@@ -1,5 +1,7 @@
 /** Pods of all sorts that come and go, by seed. */
 import { aFixedNetwork, aNamespace, aPlane, aPod, aStatefulSet, type AnyManifest } from "../../e2e/manifests.ts";
+import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { Pod } from "../../domain/kubernetes/objects.ts";
 import type { Random } from "../../runtime/ports.ts";
 import type { Transport } from "../../runtime/transport.ts";
 import { apply, remove } from "../../sandbox/apply.ts";
@@ -38,6 +40,7 @@ export class Population {
   async settle(): Promise<void> {
     await apply(this.#transport, aNamespace(namespace));
     await apply(this.#transport, aPlane("elastic"));
+    await apply(this.#transport, aPlane("whole", { eniOptions: { eniType: "ENI" } }));
     const kept = { allocationType: { type: "Fixed", releaseStrategy: "Never" } };
     await apply(this.#transport, aPlane("kept", kept));
     for (const name of ["db", "queue"]) {
@@ -72,10 +75,8 @@ export class Population {
     const dice = this.#random();
     const name = `pod-${String(this.#made)}`;
     if (dice < 0.5) return aPod({ namespace, name, plane: "elastic" });
-    if (dice < 0.6) {
-      const spec = { nodeSelector: { "k8s.aliyun.com/exclusive-mode-eni-type": "eniOnly" } };
-      return aPod({ namespace, name, plane: "elastic", spec });
-    }
+    // More than the exclusive machine can carry: some wait for those before them.
+    if (dice < 0.6) return aPod({ namespace, name, plane: "whole" });
     if (dice < 0.7) return aPod({ namespace, name, annotations: twoNetworks });
     const times = ["5s", "30s", "1h"];
     const fixed = Math.floor(this.#random() * fixedNames);
@@ -111,16 +112,20 @@ export class Population {
     await remove(this.#transport, podEnis);
   }
 
-  /** Pods that exist, and how many have their interfaces. */
-  async count(): Promise<{ readonly pods: number; readonly bound: number }> {
-    const [all, records] = await Promise.all([pods, podEnis].map((path) => this.#items(path)));
-    return { pods: all?.length ?? 0, bound: (records ?? []).filter(isBound).length };
+  /** Pods that exist, those of them that have a node, and how many have their interfaces. */
+  async count(): Promise<{ readonly pods: number; readonly placed: number; readonly bound: number }> {
+    const [all = [], records = []] = await Promise.all([this.#items<Pod>(pods), this.#items<PodENI>(podEnis)]);
+    const isPlaced = ({ spec, status }: Pod): boolean => spec?.nodeName !== undefined && status?.phase !== "Succeeded";
+    return {
+      pods: all.length,
+      placed: all.filter(isPlaced).length,
+      bound: records.filter(({ status }) => status?.phase === "Bind").length,
+    };
   }
 
-  async #items(path: string): Promise<readonly unknown[]> {
+  async #items<T>(path: string): Promise<readonly T[]> {
     const { body } = await this.#transport.request({ method: "GET", path }, never);
-    const items = typeof body === "object" && body !== null && "items" in body ? body.items : [];
-    return Array.isArray(items) ? (items as readonly unknown[]) : [];
+    return typeof body === "object" && body !== null && "items" in body ? (body.items as readonly T[]) : [];
   }
 
   async #try(action: () => Promise<unknown>): Promise<boolean> {
@@ -132,11 +137,6 @@ export class Population {
       return false;
     }
   }
-}
-
-function isBound(record: unknown): boolean {
-  const status = typeof record === "object" && record !== null && "status" in record ? record.status : undefined;
-  return typeof status === "object" && status !== null && "phase" in status && status.phase === "Bind";
 }
 
 const network = { securityGroupIDs: [landscape.securityGroupId], vSwitchOptions: ["vsw-hz-h-1", "vsw-hz-i-1"] };
