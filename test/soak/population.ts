@@ -112,13 +112,19 @@ export class Population {
     await remove(this.#transport, podEnis);
   }
 
-  /** Pods that exist, those of them that have a node, and how many have their interfaces. */
-  async count(): Promise<{ readonly pods: number; readonly placed: number; readonly bound: number }> {
-    const [all = [], records = []] = await Promise.all([this.#items<Pod>(pods), this.#items<PodENI>(podEnis)]);
+  /** Pods that exist, those of them that have a node, PodENIs, and how many of them are bound. */
+  async count(): Promise<{
+    readonly pods: number;
+    readonly placed: number;
+    readonly records: number;
+    readonly bound: number;
+  }> {
+    const [all, records] = await Promise.all([this.#items<Pod>(pods), this.#items<PodENI>(podEnis)]);
     const isPlaced = ({ spec, status }: Pod): boolean => spec?.nodeName !== undefined && status?.phase !== "Succeeded";
     return {
       pods: all.length,
       placed: all.filter(isPlaced).length,
+      records: records.length,
       bound: records.filter(({ status }) => status?.phase === "Bind").length,
     };
   }
