@@ -11,6 +11,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc,required=false \
     --mount=type=secret,id=npm-ca,target=/run/secrets/npm-ca,required=false \
     if [ -f /run/secrets/npm-ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/npm-ca; fi; \
     npm install --omit=dev --no-save --no-audit --no-fund --loglevel=error
+COPY audit audit
 COPY cmd cmd
 COPY cloud cloud
 COPY controllers controllers

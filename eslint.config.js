@@ -12,7 +12,9 @@ const mayImport = {
   agent: ["crds", "domain", "runtime"],
   // The sandbox plays the cluster; it shares the transport seam and the clock, never the adapters it is tested through.
   sandbox: ["crds", "domain", "runtime"],
-  cmd: ["crds", "domain", "runtime", "kube", "cloud", "controllers", "webhook", "agent", "sandbox"],
+  // A comparison of listings: what it finds, it says; it changes nothing.
+  audit: ["crds", "domain"],
+  cmd: ["crds", "domain", "runtime", "kube", "cloud", "controllers", "webhook", "agent", "sandbox", "audit"],
 };
 const folders = [...Object.keys(mayImport), "test", "e2e", "hack"];
 const pure = {
@@ -38,7 +40,7 @@ const restrict = (files, patterns) => ({
   ignores: ["**/*.test.ts"],
   rules: { "no-restricted-imports": ["error", { patterns }] },
 });
-const decisions = ["domain/**/*.ts", "controllers/*/{state,plan}.ts", "webhook/*/decide.ts"];
+const decisions = ["domain/**/*.ts", "audit/**/*.ts", "controllers/*/{state,plan}.ts", "webhook/*/decide.ts"];
 const wallClock = "Time and randomness are parameters of a decision (nowMs, pick).";
 
 export default tseslint.config(
@@ -70,6 +72,7 @@ export default tseslint.config(
   Object.entries(mayImport).map(([folder, allowed]) => restrict([`${folder}/**/*.ts`], layer(folder, allowed))),
   restrict(["controllers/*/*.ts"], [...layer("controllers", mayImport.controllers), sibling]),
   restrict(["domain/**/*.ts"], [...layer("domain", mayImport.domain), pure]),
+  restrict(["audit/**/*.ts"], [...layer("audit", mayImport.audit), pure]),
   restrict(["controllers/*/{state,plan}.ts"], [...layer("controllers", mayImport.controllers), sibling, pure]),
   restrict(["webhook/*/decide.ts"], [...layer("webhook", mayImport.webhook), sibling, pure]),
   {

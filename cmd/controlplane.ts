@@ -1,10 +1,6 @@
 /** The controlplane process: reads configuration, connects, builds everything, runs until it is told to stop. */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import type { CloudCall } from "../cloud/call.ts";
-import { createCredentialProvider, staticSource } from "../cloud/credentials.ts";
-import { createSdkCall, ramRoleSource, rrsaSource } from "../cloud/sdk.ts";
-import { tokenFileSource } from "../cloud/token-file.ts";
 import { skipGeneratedClasses } from "../kube/client-node.ts";
 import { installCrds } from "../kube/crd-installer.ts";
 import { readCrdManifests } from "../kube/crd-manifests.ts";
@@ -15,6 +11,7 @@ import { createLogger, levelOf } from "../runtime/log.ts";
 import { probeServers } from "../runtime/manager.ts";
 import { createMetrics, type Metrics } from "../runtime/metrics.ts";
 import type { Logger } from "../runtime/ports.ts";
+import { connectCloud, regionOf } from "./cloud-connection.ts";
 import { createConfigMetrics } from "./config-metrics.ts";
 import { ConfigWatch } from "./config-watch.ts";
 import { ConfigError, loadConfig, parseFlags, type ControlplaneConfig, type LoadedConfig } from "./config.ts";
@@ -62,7 +59,7 @@ async function run(
   const { manager, routes } = buildControlplane({
     config,
     transport,
-    call: cloudCall(config, credential, log),
+    call: connectCloud({ config, credential, log, userAgent }),
     identity,
     degradation: watch.degradation,
     clock: systemClock,
@@ -137,52 +134,6 @@ async function connect(
       metrics.restDuration.observe({ verb: method, host }, durationMs / 1_000);
     },
   });
-}
-
-/** The official SDK with the credential chain of the published program: key, token file, RRSA, instance role. */
-function cloudCall(config: ControlplaneConfig, credential: LoadedConfig["credential"], log: Logger): CloudCall {
-  const { environment, regionId } = config;
-  const { rrsa } = environment;
-  const { accessKey, accessSecret, credentialPath } = credential;
-  const now = (): number => systemClock.now();
-  const sources = [
-    ...(accessKey === "" ? [] : [staticSource({ accessKeyId: accessKey, accessKeySecret: accessSecret })]),
-    ...(credentialPath === "" ? [] : [tokenFileSource(credentialPath, systemClock)]),
-    ...(rrsa === undefined ? [] : [rrsaSource({ ...rrsa, oidcTokenFilePath: rrsa.oidcTokenFile, regionId, now })]),
-    ...(accessKey === "" ? [ramRoleSource({ now })] : []),
-  ];
-  return createSdkCall({
-    regionId,
-    credentials: createCredentialProvider({ sources, clock: systemClock, logger: log }),
-    ecsEndpoint: environment.ecsEndpoint,
-    vpcEndpoint: environment.vpcEndpoint,
-    endpointType: environment.endpointType,
-    scheme: environment.scheme === "HTTP" ? "http" : "https",
-    ascmContext: environment.ascmContext,
-    userAgent,
-  });
-}
-
-/** Source of the address: ECS documentation, instance metadata. */
-const metadataRegionUrl = "http://100.100.100.200/latest/meta-data/region-id";
-
-/** The configured region, or the one of the instance that this runs on. @throws ConfigError when there is neither */
-async function regionOf({ regionId }: ControlplaneConfig): Promise<string> {
-  if (regionId !== "") return regionId;
-  try {
-    const answer = await fetch(metadataRegionUrl, { signal: AbortSignal.timeout(5_000) });
-    const text = (await answer.text()).trim();
-    if (answer.ok && text !== "") return text;
-  } catch {
-    // Not on an ECS instance, or its metadata service is off: the error below says what to do.
-  }
-  throw new ConfigError([
-    {
-      key: "regionID",
-      problem: "is not set, and the ECS metadata service does not say it",
-      remedy: "set it to the region of the cluster: `regionID: cn-hangzhou`",
-    },
-  ]);
 }
 
 skipGeneratedClasses();

@@ -27,9 +27,12 @@ export const defaultFeatureGates = {
 
 export type FeatureGates = Readonly<typeof defaultFeatureGates>;
 
+export const defaultConfigPath = "/etc/config/ctrl-config.yaml";
+export const defaultCredentialPath = "/etc/credential/ctrl-secret.yaml";
+
 const defaults = {
-  config: "/etc/config/ctrl-config.yaml",
-  credential: "/etc/credential/ctrl-secret.yaml",
+  config: defaultConfigPath,
+  credential: defaultCredentialPath,
   "feature-gates": "",
   v: "0",
   vmodule: "",

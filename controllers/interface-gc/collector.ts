@@ -3,9 +3,10 @@ import { creatorTagValue, finalizers, machineCreatorTagValue, tags } from "../..
 import type { Node } from "../../crds/v1beta1/node.gen.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority, Eni, EniType } from "../../domain/eni/eni.ts";
+import { ownersOf, toListed } from "../../domain/eni/orphans.ts";
 import { AlreadyExistsError, isAbort, SuspendedError } from "../../runtime/errors.ts";
 import type { Clock, Lister, Logger, ObjectClient, Random } from "../../runtime/ports.ts";
-import { planSweep, type ListedEni, type SweepPlan } from "./plan.ts";
+import { planSweep, type SweepPlan } from "./plan.ts";
 
 /** What the collector needs of the world; cmd/controlplane.ts supplies it. */
 export interface CollectorDeps {
@@ -110,8 +111,11 @@ export class InterfaceCollector {
     const plan = planSweep({
       enis: enis.map(toListed),
       clusterId,
-      ...this.#owners(),
-      trunkByNodeUid: new Map((this.#deps.nodeRecords?.list() ?? []).map(toNamedTrunk)),
+      ...ownersOf({
+        podEnis: this.#deps.podEnis.list(),
+        networkInterfaces: this.#deps.networkInterfaces.lister.list(),
+        nodeRecords: this.#deps.nodeRecords?.list() ?? [],
+      }),
       suspectSinceMs: this.#suspectSinceMs,
       nowMs: clock.now(),
     });
@@ -132,33 +136,6 @@ export class InterfaceCollector {
     return (await Promise.all([ofPods, trunks])).flat();
   }
 
-  // eslint-disable-next-line complexity -- counts the optional fields that it takes apart; it decides little
-  #owners(): {
-    readonly ownedEniIds: ReadonlySet<string>;
-    readonly unmadeInterfacesByUid: ReadonlyMap<string, ReadonlySet<string>>;
-    readonly unreferencedRecords: readonly string[];
-  } {
-    const referenced = new Set<string>();
-    const unmadeInterfacesByUid = new Map<string, Set<string>>();
-    for (const podEni of this.#deps.podEnis.list()) {
-      const unmade = new Set<string>();
-      for (const allocation of podEni.spec?.allocations ?? []) {
-        const eniId = allocation.eni?.id ?? "";
-        // Legacy records leave the name of the first interface empty; its tag says eth0.
-        const name = allocation.interface ?? "";
-        if (eniId === "") unmade.add(name === "" ? "eth0" : name);
-        else referenced.add(eniId);
-      }
-      if (unmade.size > 0) unmadeInterfacesByUid.set(podEni.metadata.uid ?? "", unmade);
-    }
-    const records = this.#deps.networkInterfaces.lister.list();
-    const unreferencedRecords = records
-      .filter((record) => isLeftOver(record, referenced))
-      .map(({ metadata }) => metadata.name);
-    const ownedEniIds = new Set([...referenced, ...records.map(({ metadata }) => metadata.name)]);
-    return { ownedEniIds, unmadeInterfacesByUid, unreferencedRecords };
-  }
-
   async #execute(plan: SweepPlan, signal: AbortSignal): Promise<void> {
     const { networkInterfaces, onCollected, log } = this.#deps;
     for (const eni of plan.collect) {
@@ -177,33 +154,6 @@ export class InterfaceCollector {
       onCollected("record");
     }
   }
-}
-
-function toListed(eni: Eni): ListedEni {
-  const podEniUid = eni.tags[tags.podEniUid];
-  const name = eni.tags[tags.interface];
-  const nodeUid = eni.tags[tags.nodeUid];
-  const createdAtMs = Date.parse(eni.creationTime ?? "");
-  return {
-    eni,
-    ...(podEniUid !== undefined && { podEniUid }),
-    ...(nodeUid !== undefined && { nodeUid }),
-    ...(name !== undefined && { interface: name }),
-    ...(!Number.isNaN(createdAtMs) && { createdAtMs }),
-  };
-}
-
-/** The trunk that the status of a Node CR names. */
-function toNamedTrunk({ metadata, status }: Node): [string, string | undefined] {
-  const entries = Object.values(status?.networkInterfaces ?? {});
-  return [metadata.uid ?? "", entries.find(({ networkInterfaceType }) => networkInterfaceType === "Trunk")?.id];
-}
-
-/** Nobody's record that is not on its way out, and that its policy does not keep. */
-function isLeftOver(record: NetworkInterface, referenced: ReadonlySet<string>): boolean {
-  const policy = record.spec?.managePolicy;
-  if (policy?.cache === true || policy?.unManaged === true) return false;
-  return record.metadata.deletionTimestamp === undefined && !referenced.has(record.metadata.name);
 }
 
 /** A record, so that the release of the interface survives a crash like any other. */

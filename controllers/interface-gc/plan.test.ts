@@ -2,7 +2,8 @@ import { describe, expect, it } from "@jest/globals";
 import { creatorTagValue, tags as tagNames } from "../../crds/v1beta1/names.ts";
 import fc from "../../test/fixtures/property.ts";
 import type { Eni, EniStatus, EniType } from "../../domain/eni/eni.ts";
-import { certainAfterMs, planSweep, type ListedEni, type SweepState } from "./plan.ts";
+import type { ListedEni } from "../../domain/eni/orphans.ts";
+import { certainAfterMs, planSweep, type SweepState } from "./plan.ts";
 
 const nowMs = 10_000_000;
 
