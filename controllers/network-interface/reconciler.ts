@@ -2,7 +2,7 @@ import type { NetworkInterface, NetworkInterfaceStatus } from "../../crds/v1beta
 import { finalizers, labels } from "../../crds/v1beta1/names.ts";
 import { findCondition, setCondition, type NextCondition } from "../../domain/conditions/conditions.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
-import type { Suspension } from "../../domain/suspension/suspension.ts";
+import { concernsTheCaller, type Suspension } from "../../domain/suspension/suspension.ts";
 import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Clock, Lister, Logger, ObjectClient, Recorder } from "../../runtime/ports.ts";
@@ -240,9 +240,11 @@ export class NetworkInterfaceReconciler implements Reconciler {
       ledger.endCall(state.eniId, { type: "unknown", atMs: nowMs });
       return;
     }
+    const knowledgeHolds = isAboutTheCaller(error);
     // Whatever was believed when the call was made was wrong, or the world has moved: read before the next call.
-    ledger.forgetKnowledge(state.eniId);
-    ledger.endCall(state.eniId, { type: "refused", atMs: nowMs, retryAtMs: nowMs + retryDelayMs(error, action.tries) });
+    if (!knowledgeHolds) ledger.forgetKnowledge(state.eniId);
+    const retryAtMs = nowMs + retryDelayMs(error, action.tries);
+    ledger.endCall(state.eniId, { type: "refused", atMs: nowMs, retryAtMs, knowledgeHolds });
     if (action.effect === "attach" && error instanceof OperatorError) {
       const { instanceId, trunkEniId } = state;
       this.#deps.onAttachRefused({ instanceId, trunkEniId, reason: error.reason });
@@ -375,6 +377,11 @@ const nodeLabel = labels.node;
 
 function uidOf(record: NetworkInterface): { readonly uid?: string } {
   return record.metadata.uid === undefined ? {} : { uid: record.metadata.uid };
+}
+
+/** Nothing was sent, or the cloud refused before it looked at the interface. */
+function isAboutTheCaller(error: unknown): boolean {
+  return error instanceof SuspendedError || (error instanceof OperatorError && concernsTheCaller(error.reason));
 }
 
 /** A person can do something about it, or will wonder. */

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { concernsEveryCall } from "../../domain/suspension/suspension.ts";
 import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
 import { probeEveryMs } from "../../runtime/shared-causes.ts";
 import type { CreationFailure } from "./state.ts";
@@ -31,6 +32,8 @@ export function toCreationFailure(error: unknown, failures: number): CreationFai
   const { reason, message } = error;
   if (vSwitchReasons.has(reason)) return { remedy: "nextVSwitch", reason, message, retryAfterMs: 0 };
   if (tokenReasons.has(reason)) return { remedy: "newToken", reason, message, retryAfterMs: pauseMs(failures, 30_000) };
+  // Held back before the cloud is asked, as soon as it is certain.
+  if (concernsEveryCall(reason)) return { remedy: "wait", reason, message, retryAfterMs: 1_000 };
   if (error instanceof SuspendedError) return { remedy: "wait", reason, message, retryAfterMs: 1_000 };
   if (error instanceof ThrottledError) return { remedy: "repeat", reason, message, retryAfterMs: error.retryAfterMs };
   if (error instanceof WaitingError) return { remedy: "repeat", reason, message, retryAfterMs: error.requeueAfterMs };
