@@ -45,6 +45,7 @@ describe("calls that the cloud refuses for a reason that a person must mend", ()
       async () => (await sayings(names)).every((says) => says.startsWith(`${reason}: `) && says.includes(text)),
       { limitMs: 40_000, state: () => sayings(names) },
     );
+  const leftOvers = () => world.ownInterfaces().map(({ eniId, status }) => `${eniId} ${status}`);
   const sayings = async (names: readonly string[]) => {
     const records = (await world.kube.podEnis(namespace)).filter(({ metadata }) => names.includes(metadata.name));
     return records.map(({ status }) => {
@@ -65,7 +66,7 @@ describe("calls that the cloud refuses for a reason that a person must mend", ()
   const untilNothingIsLeft = (limitMs: number) =>
     eventually("no interface is left", () => world.ownInterfaces().length === 0, {
       limitMs,
-      state: () => world.ownInterfaces(),
+      state: async () => [leftOvers(), (await world.kube.networkInterfaces()).map(({ metadata, status }) => `${metadata.name} ${metadata.deletionTimestamp ?? ""} ${JSON.stringify(status)}`)],
     });
 
   it.each<{ readonly ofBinds: RefusedApi; readonly ofReleases: RefusedApi }>([
