@@ -102,6 +102,7 @@ async function inSandbox(
   const { between } = recorded;
   const sandbox = await startSandbox({ nodes: 20, replicas: 2, seed, faults: [], directory, config: lease, between });
   const stop = new AbortController();
+  for (const index of sandbox.replicas.keys()) void keepRunning(sandbox, index, stop.signal);
   try {
     const watch = startBindWatch(sandbox.transport, stop.signal);
     const stories = (): readonly PodStory[] => storiesIn(watch, burstNamespace);
@@ -115,6 +116,15 @@ async function inSandbox(
     await sandbox.stop();
     recorded.close();
     rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Starts the replica again whenever it ends, as a Deployment does. */
+async function keepRunning(sandbox: Sandbox, index: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await sandbox.replicas[index]?.process.ended;
+    if (signal.aborted) return;
+    await sandbox.restart(index);
   }
 }
 
@@ -155,12 +165,9 @@ async function burst(trial: Trial, isInRelease: boolean): Promise<string> {
 
 async function killWhen(sandbox: Sandbox, isTime: () => boolean): Promise<void> {
   if (!(await until(isTime, patienceMs))) throw new Error("the moment of the kill never came");
-  const index = await leaderIndex(sandbox);
-  const { process: victim } = sandbox.replicas[index] ?? {};
+  const { process: victim } = sandbox.replicas[await leaderIndex(sandbox)] ?? {};
   if (victim === undefined) throw new Error("nobody holds the lease");
   victim.kill("SIGKILL");
-  await victim.ended;
-  await sandbox.restart(index);
 }
 
 // ---- SIGSTOP, SIGCONT ----
@@ -184,6 +191,7 @@ async function pauseLeader(trial: Trial): Promise<readonly string[]> {
   const paused = await leaderIndex(sandbox);
   const { process: leader } = sandbox.replicas[paused] ?? {};
   if (leader === undefined) throw new Error("nobody holds the lease");
+  const asked = recorded.of(paused);
   await createPods(sandbox.transport, pods);
   await systemClock.sleep(random() * pauseWithinMs);
   leader.kill("SIGSTOP");
@@ -192,8 +200,7 @@ async function pauseLeader(trial: Trial): Promise<readonly string[]> {
   const takenOverAtMs = Date.now();
   leader.kill("SIGCONT");
   if (!(await until(() => !leader.isRunning, patienceMs))) throw new Error("the paused leader did not end");
-  const late = recorded.writes(paused).filter(({ atMs }) => atMs >= takenOverAtMs);
-  await sandbox.restart(paused);
+  const late = asked.writes.filter(({ atMs }) => atMs >= takenOverAtMs);
   const ours = () => stories().filter(({ uid }) => !before.has(uid));
   await until(() => ours().filter(({ boundAtMs }) => boundAtMs !== undefined).length === pods, patienceMs);
   await removePods(sandbox);

@@ -38,8 +38,8 @@ describe("two replicas", () => {
     await world.kube.untilRunning(namespace, "first");
     const leader = await leaderIndex(world.sandbox);
     const standby = 1 - leader;
-    expect(recorded.cloudWrites(leader)).not.toHaveLength(0);
-    expect(recorded.cloudCalls(standby)).toEqual([]);
+    expect(recorded.of(leader).cloudWrites).not.toHaveLength(0);
+    expect(recorded.of(standby).cloudCalls).toEqual([]);
     for (const { webhookUrl, healthUrl } of world.sandbox.replicas) {
       expect((await fetch(`${healthUrl}/readyz`)).status).toBe(200);
       // Nobody here trusts its certificate; that there is one is what counts.
@@ -66,7 +66,7 @@ describe("two replicas", () => {
       await Promise.all(names.map((name) => world.kube.untilRunning(namespace, name)));
       process.kill("SIGCONT");
       await eventually("the paused one ends", () => !process.isRunning, { limitMs: 10_000 });
-      const late = recorded.writes(paused).filter(({ atMs }) => atMs >= takenOverAtMs);
+      const late = recorded.of(paused).writes.filter(({ atMs }) => atMs >= takenOverAtMs);
       expect(late.map(({ method, path, headers }) => [method, path, headers["x-acs-action"]])).toEqual([]);
       expect(next.index).not.toBe(paused);
 

@@ -8,9 +8,8 @@ const leasePath = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/te
 
 export class RecordedReplicas {
   readonly #folder: string;
-  /** What each replica asks, by its number; a restarted one gets a new pair. */
-  readonly #kubes: RecordingProxy[] = [];
-  readonly #clouds: RecordingProxy[] = [];
+  /** By their number; a restarted one gets a new pair of proxies. */
+  readonly #replicas: RecordedReplica[] = [];
 
   /** `folder`: where their kubeconfigs go. */
   constructor(folder: string) {
@@ -22,30 +21,50 @@ export class RecordedReplicas {
     const kubeconfigPath = join(this.#folder, `kubeconfig-${index}`);
     const kube = await startKubeProxy(access.kubeconfigPath, kubeconfigPath);
     const cloud = await startRecordingProxy({ url: `http://${access.cloudEndpoint}` });
-    this.#kubes[index]?.close();
-    this.#clouds[index]?.close();
-    this.#kubes[index] = kube;
-    this.#clouds[index] = cloud;
+    this.#replicas[index]?.close();
+    this.#replicas[index] = new RecordedReplica(kube, cloud);
     return { kubeconfigPath, cloudEndpoint: new URL(cloud.url).host };
   };
 
-  /** Calls of that replica to the cloud. */
-  cloudCalls(index: number): readonly RecordedCall[] {
-    return this.#clouds[index]?.calls ?? [];
-  }
-
-  /** Calls of that replica that change the cloud. */
-  cloudWrites(index: number): readonly RecordedCall[] {
-    return this.cloudCalls(index).filter(isWrite);
-  }
-
-  /** Calls of that replica that change something, in the cluster or the cloud; those at the lease are guarded by its version. */
-  writes(index: number): readonly RecordedCall[] {
-    return [...(this.#kubes[index]?.calls ?? []).filter(isWrite), ...this.cloudWrites(index)];
+  /** The replica that runs under that number now. What it asked stays readable after it has ended. */
+  of(index: number): RecordedReplica {
+    const replica = this.#replicas[index];
+    if (replica === undefined) throw new Error(`no replica ${index} was started`);
+    return replica;
   }
 
   close(): void {
-    for (const proxy of [...this.#kubes, ...this.#clouds]) proxy.close();
+    for (const replica of this.#replicas) replica.close();
+  }
+}
+
+class RecordedReplica {
+  readonly #kube: RecordingProxy;
+  readonly #cloud: RecordingProxy;
+
+  constructor(kube: RecordingProxy, cloud: RecordingProxy) {
+    this.#kube = kube;
+    this.#cloud = cloud;
+  }
+
+  /** Calls to the cloud. */
+  get cloudCalls(): readonly RecordedCall[] {
+    return this.#cloud.calls;
+  }
+
+  /** Calls that change the cloud. */
+  get cloudWrites(): readonly RecordedCall[] {
+    return this.cloudCalls.filter(isWrite);
+  }
+
+  /** Calls that change something, in the cluster or the cloud; those at the lease are guarded by its version. */
+  get writes(): readonly RecordedCall[] {
+    return [...this.#kube.calls.filter(isWrite), ...this.cloudWrites];
+  }
+
+  close(): void {
+    this.#kube.close();
+    this.#cloud.close();
   }
 }
 

@@ -66,7 +66,12 @@ describe("calls that the cloud refuses for a reason that a person must mend", ()
   const untilNothingIsLeft = (limitMs: number) =>
     eventually("no interface is left", () => world.ownInterfaces().length === 0, {
       limitMs,
-      state: async () => [leftOvers(), (await world.kube.networkInterfaces()).map(({ metadata, status }) => `${metadata.name} ${metadata.deletionTimestamp ?? ""} ${JSON.stringify(status)}`)],
+      state: async () => [
+        leftOvers(),
+        (await world.kube.networkInterfaces()).map(
+          ({ metadata, status }) => `${metadata.name} ${metadata.deletionTimestamp ?? ""} ${JSON.stringify(status)}`,
+        ),
+      ],
     });
 
   it.each<{ readonly ofBinds: RefusedApi; readonly ofReleases: RefusedApi }>([
