@@ -11,6 +11,7 @@ import { isGood as isSound, measure, type RunResult } from "../../cmd/sandbox-ru
 import { startSandbox } from "../../cmd/sandbox-world.ts";
 import { parseFaults, type FaultRule } from "../../sandbox/alibaba-cloud/index.ts";
 import { startBindWatch } from "../../sandbox/bind-watch.ts";
+import { steadyLease } from "../world.ts";
 
 interface Options {
   readonly pods: number;
@@ -79,7 +80,7 @@ async function main(): Promise<number> {
 
 async function run(faults: readonly FaultRule[], { pods, seed }: Options): Promise<RunResult> {
   const directory = mkdtempSync(join(tmpdir(), "terway-faults-"));
-  const sandbox = await startSandbox({ nodes: 20, replicas: 1, seed, faults, directory });
+  const sandbox = await startSandbox({ nodes: 20, replicas: 1, seed, faults, directory, config: steadyLease });
   const stop = new AbortController();
   try {
     const watch = startBindWatch(sandbox.transport, stop.signal);
