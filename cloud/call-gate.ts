@@ -6,6 +6,7 @@ import type { Clock, Logger } from "../runtime/ports.ts";
 import { Breaker, outageCodeOf } from "./breaker.ts";
 import { isRead, productOf, type ApiName, type Product } from "./call.ts";
 import { Ramp } from "./ramp.ts";
+import { Refusals, tryEveryMs } from "./refusals.ts";
 
 /** The level that somebody wants. Source: configuration `degradation`, read while the process runs. */
 export interface WantedLevel {
@@ -40,6 +41,7 @@ const lookAgainMs = 10_000;
 export class CallGate {
   readonly #options: CallGateOptions;
   readonly #products: Readonly<Record<Product, ProductState>>;
+  readonly #refusals: Refusals;
   readonly #listeners: (() => void)[] = [];
   readonly #stopped = new AbortController();
   #wantedSinceMs: number;
@@ -50,6 +52,7 @@ export class CallGate {
     const stateOf = (product: Product) => ({ product, breaker: new Breaker(clock), ramp: new Ramp(clock) });
     this.#options = options;
     this.#products = { ecs: stateOf("ecs"), vpc: stateOf("vpc") };
+    this.#refusals = new Refusals(clock);
     this.#level = wanted.level();
     this.#wantedSinceMs = clock.now();
     wanted.onChange((level) => this.#wantedChanged(level));
@@ -57,7 +60,8 @@ export class CallGate {
 
   /** Why a call would be held back now; undefined: it would not. */
   suspensionOf(api: ApiName, priority: CallPriority): Suspension | undefined {
-    return this.#wantedSuspension(api, priority) ?? outageSuspension(this.#stateOf(api));
+    const suspension = this.#wantedSuspension(api, priority) ?? outageSuspension(this.#stateOf(api));
+    return suspension ?? this.#refusals.suspensionOf(api);
   }
 
   /**
@@ -68,14 +72,14 @@ export class CallGate {
     api: ApiName,
     call: { readonly priority: CallPriority; readonly signal: AbortSignal },
   ): Promise<void> | undefined {
-    this.assertOpen(api, call.priority);
+    this.#assertOpen(api, call.priority);
     return this.#stateOf(api)?.ramp.turn(call.priority, call.signal);
   }
 
   /** Asked again right before the call is sent: it may have waited for its quota for a minute. @throws SuspendedError */
-  assertOpen(api: ApiName, priority: CallPriority): void {
-    const suspension = this.suspensionOf(api, priority);
-    if (suspension !== undefined) throw toError(suspension);
+  assertMaySend(api: ApiName, priority: CallPriority): void {
+    this.#assertOpen(api, priority);
+    this.#refusals.trying(api);
   }
 
   /** Of a probe, which an outage does not hold back. @throws SuspendedError */
@@ -84,38 +88,18 @@ export class CallGate {
     if (suspension !== undefined) throw toError(suspension);
   }
 
-  /** The cloud answered a call. */
+  /** The cloud carried a call out. */
   answered(api: ApiName): void {
-    const state = this.#stateOf(api);
-    const sinceMs = state?.breaker.outage?.sinceMs;
-    if (state?.breaker.answered() !== true || sinceMs === undefined) return;
-    state.ramp.begin();
-    const { logger, clock } = this.#options;
-    const seconds = Math.round((clock.now() - sinceMs) / 1_000);
-    logger.warn("the cloud answers again; calls begin slowly", { product: state.product, seconds });
-    this.#tell();
+    this.#isThere(api);
+    if (this.#refusals.allowed(api)) this.#tellAllowed(api);
   }
 
   /** A call failed. What does not tell of an outage counts as an answer. `sentAtMs`: wall clock. */
   failed(api: ApiName, error: OperatorError, sentAtMs: number): void {
     const code = outageCodeOf(error);
-    if (code === undefined) {
-      // Without a credential nothing was asked, so nothing was learned.
-      if (error.cloud?.code !== "NoCredential") this.answered(api);
-      return;
-    }
-    const state = this.#stateOf(api);
-    if (state?.breaker.failed(code, sentAtMs, state.ramp.isRising) !== true) return;
-    const { product } = state;
-    const suspension = outageSuspension(state);
-    if (suspension !== undefined) state.ramp.refuseAll(toError(suspension));
-    this.#options.logger.warn("the cloud does not answer; calls are suspended, but for a probe", {
-      product,
-      api,
-      code,
-    });
-    this.#tell();
-    void this.#probeUntilAnswered(state);
+    if (code !== undefined) this.#noAnswer(api, code, sentAtMs);
+    // Without a credential nothing was asked, so nothing was learned.
+    else if (error.cloud?.code !== "NoCredential") this.#refused(api, error);
   }
 
   /** Whether each product counts as down; for metrics. */
@@ -136,21 +120,91 @@ export class CallGate {
     this.#stopped.abort();
   }
 
-  async #probeUntilAnswered({ product, breaker }: ProductState): Promise<void> {
-    const { clock, probe } = this.#options;
-    const { signal } = this.#stopped;
-    for (let pauseMs = 1_000; breaker.outage !== undefined; pauseMs = Math.min(probeAtMostMs, pauseMs * 2)) {
-      const limit = new AbortController();
+  #assertOpen(api: ApiName, priority: CallPriority): void {
+    const suspension = this.suspensionOf(api, priority);
+    if (suspension === undefined || (suspension.tryAtMs ?? Infinity) <= this.#options.clock.now()) return;
+    throw toError(suspension);
+  }
+
+  #isThere(api: ApiName): void {
+    const state = this.#stateOf(api);
+    const sinceMs = state?.breaker.outage?.sinceMs;
+    if (state?.breaker.answered() !== true || sinceMs === undefined) return;
+    state.ramp.begin();
+    const { logger, clock } = this.#options;
+    const seconds = Math.round((clock.now() - sinceMs) / 1_000);
+    logger.warn("the cloud answers again; calls begin slowly", { product: state.product, seconds });
+    this.#tell();
+  }
+
+  #noAnswer(api: ApiName, code: string, sentAtMs: number): void {
+    const state = this.#stateOf(api);
+    if (state?.breaker.failed(code, sentAtMs, state.ramp.isRising) !== true) return;
+    const { product } = state;
+    const suspension = outageSuspension(state);
+    if (suspension !== undefined) state.ramp.refuseAll(toError(suspension));
+    this.#options.logger.warn("the cloud does not answer; calls are suspended, but for a probe", {
+      product,
+      api,
+      code,
+    });
+    this.#tell();
+    void this.#probeUntilAnswered(state);
+  }
+
+  #refused(api: ApiName, error: OperatorError): void {
+    this.#isThere(api);
+    if (!this.#refusals.refused(api, error)) return;
+    const suspension = this.#refusals.suspensionOf(api);
+    if (suspension === undefined) {
+      this.#tellAllowed(api);
+      return;
+    }
+    const { reason, message } = suspension;
+    this.#options.logger.warn("the cloud refuses all calls of a kind; one is tried every 20 s", {
+      api,
+      reason,
+      message,
+    });
+    this.#tell();
+    if (this.#refusals.concernEveryCall) void this.#probeUntilAllowed();
+  }
+
+  #tellAllowed(api: ApiName): void {
+    this.#options.logger.warn("the cloud allows calls again that it had refused", { api });
+    this.#tell();
+  }
+
+  /** Nobody else asks for anything meanwhile. */
+  async #probeUntilAllowed(): Promise<void> {
+    while (this.#refusals.concernEveryCall) {
       try {
-        await clock.sleep(pauseMs, signal);
-        const end = setTimeout(() => limit.abort(), probeLimitMs);
-        // Its outcome was told where all outcomes are; what it throws says nothing more.
-        await probe(product, AbortSignal.any([signal, limit.signal])).catch(() => undefined);
-        clearTimeout(end);
+        await this.#options.clock.sleep(tryEveryMs, this.#stopped.signal);
       } catch {
         return;
       }
+      await this.#probeOnce("ecs");
     }
+  }
+
+  async #probeUntilAnswered({ product, breaker }: ProductState): Promise<void> {
+    for (let pauseMs = 1_000; breaker.outage !== undefined; pauseMs = Math.min(probeAtMostMs, pauseMs * 2)) {
+      try {
+        await this.#options.clock.sleep(pauseMs, this.#stopped.signal);
+      } catch {
+        return;
+      }
+      await this.#probeOnce(product);
+    }
+  }
+
+  /** Its outcome is told where all outcomes are; what it throws says nothing more. */
+  async #probeOnce(product: Product): Promise<void> {
+    const limit = new AbortController();
+    const end = setTimeout(() => limit.abort(), probeLimitMs);
+    const signal = AbortSignal.any([this.#stopped.signal, limit.signal]);
+    await this.#options.probe(product, signal).catch(() => undefined);
+    clearTimeout(end);
   }
 
   #wantedChanged(level: Level): void {

@@ -93,7 +93,7 @@ async function invokeOnce(
 ): Promise<unknown> {
   const turn = deps.gate.enter(api, options);
   if (turn !== undefined) await turn;
-  return send(deps, api, manner, parameters, options, () => deps.gate.assertOpen(api, options.priority));
+  return send(deps, api, manner, parameters, options, () => deps.gate.assertMaySend(api, options.priority));
 }
 
 /** `assertMayGo` is asked once the quota lets the call go, which may be a minute later. */

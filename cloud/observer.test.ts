@@ -244,4 +244,20 @@ describe("the observer", () => {
       expect(firstMs).toBeLessThan(durationMs * 1.2);
     },
   );
+
+  it("learns nothing from looks that were refused for half a minute: the next release is seen as soon as ever", async () => {
+    const { looks, failures, changes, watch, observer } = world();
+    observer.onObserved((eniId) => observer.stop(eniId));
+    for (let n = 0; n < 12; n += 1) failures.push(new TransientError("Timeout", "late"));
+    for (let n = 0; n < 50; n += 1) {
+      changes(`eni-${n}`, "Detaching", 1_000, "Available");
+      watch(`eni-${n}`, "detach", "release");
+    }
+    await time.timers.tickAsync(60_000);
+    expect(observer.size).toBe(0);
+    const [before, startedAtMs] = [looks.length, time.clock.now()];
+    watch("probe", "detach", "release");
+    await time.timers.tickAsync(3_000);
+    expect((looks[before]?.atMs ?? Infinity) - (startedAtMs - beganAtMs)).toBeLessThanOrEqual(2_000);
+  });
 });

@@ -54,6 +54,8 @@ const oldNotifyMs = 5_000;
 const sameNotifyMs = 1_000;
 /** From here on nobody waits for the second: the interface is stuck. */
 const stuckMs = 60_000;
+/** A duration that is known less exactly tells of looks that were late (refused, held back, waiting for the quota). */
+const exactlyMs = 2_000;
 /** Binds that began within this time share their looks. */
 const bindWindowMs = 4_000;
 /** Nobody waits for the end of a release to the tenth of a second. */
@@ -65,6 +67,8 @@ interface Watched extends Watch {
   dueAtMs: number;
   latest: Observation | undefined;
   lastStatus: EniStatus | "gone" | undefined;
+  /** Until then the effect was not to be expected, or was seen not to have come. */
+  pendingUntilMs: number;
   notifiedAtMs: number;
   /** The duration was learned; looks go on slowly until the watch is stopped. */
   isFinished: boolean;
@@ -98,6 +102,7 @@ export class Observer implements EniObserver {
       dueAtMs: Math.max(watch.startedAtMs + firstMs, this.#options.clock.now()),
       latest: undefined,
       lastStatus: undefined,
+      pendingUntilMs: watch.startedAtMs + firstMs,
       notifiedAtMs: 0,
       isFinished: false,
     });
@@ -267,11 +272,16 @@ export class Observer implements EniObserver {
   }
 
   #learn(watched: Watched, observedAtMs: number): void {
-    if (watched.isFinished || !isFinal(watched.operation, watched.latest?.eni)) return;
+    if (watched.isFinished) return;
+    if (!isFinal(watched.operation, watched.latest?.eni)) {
+      watched.pendingUntilMs = observedAtMs;
+      return;
+    }
     watched.isFinished = true;
     const durationMs = observedAtMs - watched.startedAtMs;
     // A longer one tells of an outage or of a hanging guest, not of the cloud's pace.
-    if (durationMs <= stuckMs) this.#durations.add(watched.operation, durationMs);
+    const isOfItsPace = durationMs <= stuckMs && observedAtMs - watched.pendingUntilMs <= exactlyMs;
+    if (isOfItsPace) this.#durations.add(watched.operation, durationMs);
   }
 
   #notify(eniId: string, watched: Watched): void {

@@ -50,6 +50,8 @@ const fixedNamespace = "fixed-run";
 const fixedReplicas = 3;
 /** kube-controller-manager makes 20 with its default limit. */
 const podsPerSecond = 50;
+/** A killed replica is followed by then. */
+const webhookPatienceMs = 30_000;
 
 export async function measure(sandbox: Sandbox, options: RunOptions): Promise<RunResult> {
   const { watch, pods, say, boundLines } = options;
@@ -170,8 +172,15 @@ async function createPod(transport: Transport, name: string): Promise<void> {
     metadata: { name, labels: { plane: burstNamespace } },
     spec: { containers: [{ name: "main", image: "sandbox/pause", resources: { requests: { cpu: "10m" } } }] },
   };
-  const { status, body: answer } = await transport.request({ method: "POST", path, body }, never);
-  if (status !== 201) throw new Error(`pod ${name} was refused: HTTP ${status} ${JSON.stringify(answer)}`);
+  let refusal = "";
+  const isCreated = await until(async () => {
+    const { status, body: answer } = await transport.request({ method: "POST", path, body }, never);
+    refusal = `pod ${name} was refused: HTTP ${status} ${JSON.stringify(answer)}`;
+    // The replica that is asked may be ending or starting; a controller would try again, too.
+    if (status !== 201 && !refusal.includes("failed calling webhook")) throw new Error(refusal);
+    return status === 201;
+  }, webhookPatienceMs);
+  if (!isCreated) throw new Error(refusal);
 }
 
 /** Waits until all are bound, and kills the leader on the way when that is asked for. Returns how often it was killed. */

@@ -3,38 +3,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { leaderIndex } from "../cmd/sandbox-run.ts";
-import type { ReplicaAccess } from "../cmd/sandbox-world.ts";
 import { systemClock } from "../runtime/clock.ts";
-import { startRecordingProxy, type RecordedCall, type RecordingProxy } from "../test/fixtures/recording-proxy.ts";
-import { startKubeProxy } from "./kube-proxy.ts";
 import { aNamespace, aPlane, aPod } from "./manifests.ts";
+import { RecordedReplicas } from "./recorded-replicas.ts";
 import { eventually, quickLease, startWorld, type World } from "./world.ts";
 
 const namespace = "available";
-const leasePath = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/terway-controlplane";
 
 describe("two replicas", () => {
   let world: World;
   let folder = "";
-  /** What each replica asks, by its number; a restarted one gets a new pair. */
-  const kubes: RecordingProxy[] = [];
-  const clouds: RecordingProxy[] = [];
-
-  /** Every replica speaks through proxies of its own, so that each call has a known sender. */
-  const between = async (index: number, { kubeconfigPath, cloudEndpoint }: ReplicaAccess): Promise<ReplicaAccess> => {
-    const ownKubeconfigPath = join(folder, `kubeconfig-${index}`);
-    const kube = await startKubeProxy(kubeconfigPath, ownKubeconfigPath);
-    const cloud = await startRecordingProxy({ url: `http://${cloudEndpoint}` });
-    kubes[index]?.close();
-    clouds[index]?.close();
-    kubes[index] = kube;
-    clouds[index] = cloud;
-    return { kubeconfigPath: ownKubeconfigPath, cloudEndpoint: new URL(cloud.url).host };
-  };
+  let recorded: RecordedReplicas;
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "terway-ha-"));
-    world = await startWorld({ nodes: 2, replicas: 2, config: quickLease, between });
+    recorded = new RecordedReplicas(folder);
+    world = await startWorld({ nodes: 2, replicas: 2, config: quickLease, between: recorded.between });
     await world.kube.apply(aNamespace(namespace));
     await world.kube.apply(aPlane(namespace));
     await world.kube.untilPlaneSays(namespace, "VSwitchesFound");
@@ -42,7 +26,7 @@ describe("two replicas", () => {
 
   afterAll(async () => {
     await world.stop();
-    for (const proxy of [...kubes, ...clouds]) proxy.close();
+    recorded.close();
     rmSync(folder, { recursive: true, force: true });
   }, 30_000);
 
@@ -54,9 +38,8 @@ describe("two replicas", () => {
     await world.kube.untilRunning(namespace, "first");
     const leader = await leaderIndex(world.sandbox);
     const standby = 1 - leader;
-    expect(writes(clouds[leader]!)).not.toHaveLength(0);
-    expect(writes(clouds[standby]!)).toEqual([]);
-    expect(clouds[standby]!.calls).toEqual([]);
+    expect(recorded.of(leader).cloudWrites).not.toHaveLength(0);
+    expect(recorded.of(standby).cloudCalls).toEqual([]);
     for (const { webhookUrl, healthUrl } of world.sandbox.replicas) {
       expect((await fetch(`${healthUrl}/readyz`)).status).toBe(200);
       // Nobody here trusts its certificate; that there is one is what counts.
@@ -83,7 +66,7 @@ describe("two replicas", () => {
       await Promise.all(names.map((name) => world.kube.untilRunning(namespace, name)));
       process.kill("SIGCONT");
       await eventually("the paused one ends", () => !process.isRunning, { limitMs: 10_000 });
-      const late = [...writes(kubes[paused]!), ...writes(clouds[paused]!)].filter(({ atMs }) => atMs >= takenOverAtMs);
+      const late = recorded.of(paused).writes.filter(({ atMs }) => atMs >= takenOverAtMs);
       expect(late.map(({ method, path, headers }) => [method, path, headers["x-acs-action"]])).toEqual([]);
       expect(next.index).not.toBe(paused);
 
@@ -108,12 +91,3 @@ describe("two replicas", () => {
     await world.kube.untilRunning(namespace, "without-standby");
   }, 60_000);
 });
-
-/** Calls that change something; those at the lease are guarded by its version. */
-function writes({ calls }: RecordingProxy): readonly RecordedCall[] {
-  return calls.filter(({ method, path, headers }) => {
-    const action = String(headers["x-acs-action"] ?? "");
-    if (action !== "") return !action.startsWith("Describe");
-    return method !== "GET" && !path.startsWith(leasePath);
-  });
-}

@@ -43,23 +43,33 @@ export function called(
   effect: Effect,
   outcome: LastCall["outcome"]["type"],
   agoMs: number,
-  given: { readonly formerDetachAgoMs?: number; readonly tries?: number; readonly retryInMs?: number } = {},
+  given: {
+    readonly formerDetachAgoMs?: number;
+    readonly tries?: number;
+    readonly retryInMs?: number;
+    readonly knowledgeHolds?: boolean;
+  } = {},
 ): Pick<NetworkInterfaceState, "lastCall"> {
   const atMs = nowMs - agoMs;
   return {
     lastCall: {
       effect,
       startedAtMs: atMs,
-      outcome: toOutcome(outcome, atMs, nowMs + (given.retryInMs ?? 0)),
+      outcome: toOutcome(outcome, atMs, nowMs + (given.retryInMs ?? 0), given.knowledgeHolds ?? false),
       ...(given.formerDetachAgoMs !== undefined && { formerDetachAtMs: nowMs - given.formerDetachAgoMs }),
       tries: given.tries ?? 1,
     },
   };
 }
 
-function toOutcome(type: LastCall["outcome"]["type"], atMs: number, retryAtMs: number): LastCall["outcome"] {
+function toOutcome(
+  type: LastCall["outcome"]["type"],
+  atMs: number,
+  retryAtMs: number,
+  knowledgeHolds: boolean,
+): LastCall["outcome"] {
   if (type === "running") return { type };
-  return type === "refused" ? { type, atMs, retryAtMs } : { type, atMs };
+  return type === "refused" ? { type, atMs, retryAtMs, knowledgeHolds } : { type, atMs };
 }
 
 /** Wanted on `i-1`, trunk `eni-trunk`; nothing known, nothing asked for. */

@@ -77,7 +77,9 @@ class Drive {
       const isUnknown = error instanceof OperatorError && error.cloud?.outcome === "unknown";
       this.#ended = {
         atMs,
-        outcome: isUnknown ? { type: "unknown", atMs } : { type: "refused", atMs, retryAtMs: atMs + 1_000 },
+        outcome: isUnknown
+          ? { type: "unknown", atMs }
+          : { type: "refused", atMs, retryAtMs: atMs + 1_000, knowledgeHolds: false },
       };
     }
   }

@@ -35,6 +35,14 @@ const outage = (agoMs: number): Suspension => ({
   sinceMs: nowMs - agoMs,
 });
 
+/** Known for a while; the next call of that kind is tried in `inMs`. */
+const denied = (inMs: number): Suspension => ({
+  reason: "AccessDenied",
+  message: "missing RAM action ecs:AttachNetworkInterface",
+  sinceMs: nowMs - 60_000,
+  tryAtMs: nowMs + inMs,
+});
+
 const foreignTags = [
   { whose: "an interface without our tags", tags: {} },
   { whose: "one with the cluster's tag alone", tags: { "ack.aliyun.com": clusterId } },
@@ -114,6 +122,29 @@ const table: readonly Row[] = [
     name: "a held-back look: asked for all the same, so that it comes first",
     given: { suspensions: { look: outage(9_000) } },
     plan: { ...watch("look", 0), suspension: outage(9_000), requeueAfterMs: 60_000 },
+  },
+  {
+    name: "a refused kind of call, not yet due: waits until the next one is tried",
+    given: { ...seen("Available"), suspensions: { attach: denied(7_000) } },
+    plan: { suspension: denied(7_000), requeueAfterMs: 7_000 },
+  },
+  {
+    name: "a refused kind of call, due: tried",
+    given: { ...seen("Available"), suspensions: { attach: denied(0) } },
+    plan: attach(),
+  },
+  {
+    name: "refused looks, due: the observer tries, and the record says why it waits",
+    given: { suspensions: { look: denied(0) } },
+    plan: { ...watch("look", 0), suspension: denied(0), requeueAfterMs: 60_000 },
+  },
+  {
+    name: "refused for a missing right: what was known of the interface still holds",
+    given: {
+      ...seen("Available", { agoMs: 40_000 }),
+      ...called("attach", "refused", 30_000, { retryInMs: 0, knowledgeHolds: true }),
+    },
+    plan: attach(2),
   },
   {
     name: "what needs no call goes on while all are held back",

@@ -76,7 +76,12 @@ export function planNetworkInterface(state: NetworkInterfaceState): NetworkInter
   const { action } = plan;
   const work = action?.type === "call" ? action.effect : action?.type === "watch" ? "look" : undefined;
   const suspension = work && state.suspensions[work];
-  return suspension === undefined ? plan : heldBack(state, plan, suspension);
+  if (suspension === undefined || (action?.type === "call" && isToBeTried(suspension, state.nowMs))) return plan;
+  return heldBack(state, plan, suspension);
+}
+
+function isToBeTried({ tryAtMs = Infinity }: Suspension, nowMs: number): boolean {
+  return tryAtMs <= nowMs;
 }
 
 /** A look is asked for all the same: it is taken as soon as looks are. */
@@ -91,8 +96,18 @@ function heldBack(
     ...rest,
     ...(action?.type === "watch" && { action }),
     ...(tellInMs <= 0 && { suspension }),
-    requeueAfterMs: tellInMs > 0 ? tellInMs : suspendedRetryMs,
+    requeueAfterMs: tellInMs > 0 ? tellInMs : retryInMs(state, plan, suspension),
   };
+}
+
+function retryInMs(
+  { nowMs }: NetworkInterfaceState,
+  { action }: NetworkInterfacePlan,
+  { tryAtMs }: Suspension,
+): number {
+  // The observer tries looks by itself.
+  if (action?.type !== "call" || tryAtMs === undefined) return suspendedRetryMs;
+  return Math.min(suspendedRetryMs, tryAtMs - nowMs);
 }
 
 // eslint-disable-next-line complexity -- one row per state of the cloud interface, read top to bottom
@@ -133,6 +148,7 @@ function foreign(state: NetworkInterfaceState): NetworkInterfacePlan {
 
 /** What was read before the last call began says nothing about its effect. */
 function isStale({ knowledge, lastCall }: NetworkInterfaceState): boolean {
+  if (lastCall?.outcome.type === "refused" && lastCall.outcome.knowledgeHolds) return false;
   return knowledge !== undefined && lastCall !== undefined && knowledge.observedAtMs < lastCall.startedAtMs;
 }
 

@@ -3,7 +3,7 @@ import { finalizers, labels } from "../../crds/v1beta1/names.ts";
 import { findCondition, setCondition, type NextCondition } from "../../domain/conditions/conditions.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
 import type { Suspension } from "../../domain/suspension/suspension.ts";
-import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
+import { OperatorError, SuspendedError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Clock, Lister, Logger, ObjectClient, Recorder } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
@@ -17,6 +17,7 @@ import {
 } from "./conditions.ts";
 import type { EniLedger } from "./ledger.ts";
 import { planNetworkInterface, type NetworkInterfaceAction } from "./plan.ts";
+import { isAboutTheCaller, isForThePerson, isOfUnknownOutcome, retryDelayMs } from "./refusal.ts";
 import { goalOf, toState, type Effect, type NetworkInterfaceState, type Surroundings } from "./state.ts";
 
 /** How a call went, for whoever adds up where a bind's time goes. */
@@ -235,14 +236,15 @@ export class NetworkInterfaceReconciler implements Reconciler {
   ): Promise<void> {
     const { ledger, clock, lister } = this.#deps;
     const nowMs = clock.now();
-    const cloud = error instanceof OperatorError ? error.cloud : undefined;
-    if (isAbort(error) || (cloud === undefined ? !(error instanceof OperatorError) : cloud.outcome === "unknown")) {
+    if (isOfUnknownOutcome(error)) {
       ledger.endCall(state.eniId, { type: "unknown", atMs: nowMs });
       return;
     }
+    const knowledgeHolds = isAboutTheCaller(error);
     // Whatever was believed when the call was made was wrong, or the world has moved: read before the next call.
-    ledger.forgetKnowledge(state.eniId);
-    ledger.endCall(state.eniId, { type: "refused", atMs: nowMs, retryAtMs: nowMs + retryDelayMs(error, action.tries) });
+    if (!knowledgeHolds) ledger.forgetKnowledge(state.eniId);
+    const retryAtMs = nowMs + retryDelayMs(error, action.tries);
+    ledger.endCall(state.eniId, { type: "refused", atMs: nowMs, retryAtMs, knowledgeHolds });
     if (action.effect === "attach" && error instanceof OperatorError) {
       const { instanceId, trunkEniId } = state;
       this.#deps.onAttachRefused({ instanceId, trunkEniId, reason: error.reason });
@@ -375,22 +377,4 @@ const nodeLabel = labels.node;
 
 function uidOf(record: NetworkInterface): { readonly uid?: string } {
   return record.metadata.uid === undefined ? {} : { uid: record.metadata.uid };
-}
-
-/** A person can do something about it, or will wonder. */
-function isForThePerson(error: OperatorError): boolean {
-  return error.category === "capacity" || error.category === "terminal" || error.category === "invariant";
-}
-
-/**
- * When to ask again after a refusal: what the error says itself; otherwise 1 s, 2 s, 4 s … at most 15 s for a state that
- * somebody else must leave, at most half a minute for what a person must mend.
- */
-function retryDelayMs(error: unknown, tries: number): number {
-  // Nothing was sent; whether it may be is asked before the next one.
-  if (error instanceof SuspendedError) return 1_000;
-  if (error instanceof ThrottledError) return error.retryAfterMs;
-  if (error instanceof WaitingError)
-    return Math.min(15_000, Math.max(error.requeueAfterMs, 500 * 2 ** Math.min(tries, 5)));
-  return Math.min(25_000, 1_000 * 2 ** Math.min(tries, 6));
 }

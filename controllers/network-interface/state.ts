@@ -52,8 +52,13 @@ export interface LastCall {
     | { readonly type: "accepted"; readonly atMs: number }
     /** No answer, or a broken one: the effect may be on its way. */
     | { readonly type: "unknown"; readonly atMs: number }
-    /** Nothing happened. `retryAtMs`: not before then. */
-    | { readonly type: "refused"; readonly atMs: number; readonly retryAtMs: number };
+    /** Nothing happened. `retryAtMs`: not before then. `knowledgeHolds`: the refusal had nothing to do with the interface. */
+    | {
+        readonly type: "refused";
+        readonly atMs: number;
+        readonly retryAtMs: number;
+        readonly knowledgeHolds: boolean;
+      };
   /** When the last detach before this call was answered, unless it was refused. Reads may still show it attached there. */
   readonly formerDetachAtMs?: number;
   /** When the last attach before this call was sent, unless it was refused. Reads may still show it Available from before. */

@@ -3,13 +3,7 @@ import type { Hold, SharedCauses } from "../../runtime/shared-causes.ts";
 import type { CreationFailure } from "./state.ts";
 
 /** Reasons of the error table (cloud/error-codes.ts) that have to do with the account, whatever the request says. */
-const accountReasons: ReadonlySet<string> = new Set([
-  "AccessDenied",
-  "InvalidCredential",
-  "ClockSkew",
-  "AccountInterfaceLimit",
-  "ApiNotFound",
-]);
+const accountReasons: ReadonlySet<string> = new Set(["AccessDenied", "AccountInterfaceLimit", "ApiNotFound"]);
 
 const account = "create";
 

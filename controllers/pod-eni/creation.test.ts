@@ -112,6 +112,11 @@ const table: readonly Row[] = [
     failure: { remedy: "stop", reason: "AccessDenied", message: "not allowed", retryAfterMs: 20_000 },
   },
   {
+    name: "a wrong key, which concerns every call: place given up until calls are held back for it",
+    error: new TerminalError("InvalidCredential", "no such key"),
+    failure: { remedy: "wait", reason: "InvalidCredential", message: "no such key", retryAfterMs: 1_000 },
+  },
+  {
     name: "our mistake: place given up",
     error: new InvariantError("InvalidCall", "missing parameter"),
     failure: { remedy: "stop", reason: "InvalidCall", message: "missing parameter", retryAfterMs: 20_000 },

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { concernsEveryCall } from "../../domain/suspension/suspension.ts";
 import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
 import { probeEveryMs } from "../../runtime/shared-causes.ts";
 import type { CreationFailure } from "./state.ts";
@@ -31,7 +32,7 @@ export function toCreationFailure(error: unknown, failures: number): CreationFai
   const { reason, message } = error;
   if (vSwitchReasons.has(reason)) return { remedy: "nextVSwitch", reason, message, retryAfterMs: 0 };
   if (tokenReasons.has(reason)) return { remedy: "newToken", reason, message, retryAfterMs: pauseMs(failures, 30_000) };
-  if (error instanceof SuspendedError) return { remedy: "wait", reason, message, retryAfterMs: 1_000 };
+  if (isHeldBack(error)) return { remedy: "wait", reason, message, retryAfterMs: 1_000 };
   if (error instanceof ThrottledError) return { remedy: "repeat", reason, message, retryAfterMs: error.retryAfterMs };
   if (error instanceof WaitingError) return { remedy: "repeat", reason, message, retryAfterMs: error.requeueAfterMs };
   switch (error.category) {
@@ -42,6 +43,11 @@ export function toCreationFailure(error: unknown, failures: number): CreationFai
     default:
       return { remedy: "repeat", reason, message, retryAfterMs: pauseMs(failures, 30_000) };
   }
+}
+
+/** Held back before the cloud was asked, or will be from the next call on. */
+function isHeldBack(error: OperatorError): boolean {
+  return error instanceof SuspendedError || concernsEveryCall(error.reason);
 }
 
 /** 1 s, 2 s, 4 s … up to `limitMs`. */

@@ -193,7 +193,7 @@ function planBind(state: PodEniState, pick: (n: number) => number): PodEniPlan {
   const paused = planPaused(state, node.instanceId);
   if (paused !== undefined) return paused;
   if (state.place === "none") return { actions: [{ type: "requestPlace", priority: placePriority(state) }] };
-  if (state.place === "waiting") return { actions: [], explanation: waitingForPlace(state) };
+  if (state.place === "waiting") return { actions: [], ...waitingForPlace(state) };
   return planAllocations(state, node, pick);
 }
 
@@ -223,13 +223,15 @@ function planWhileHeld(state: PodEniState): PodEniPlan | undefined {
   };
 }
 
-function waitingForPlace({ placesAhead }: PodEniState): Explanation {
+function waitingForPlace({
+  placesAhead,
+  suspensions,
+}: PodEniState): Pick<PodEniPlan, "explanation" | "requeueAfterMs"> {
+  // Those that hold the places cannot go on.
+  if (suspensions.attach !== undefined) return heldBack(suspensions.attach);
   const before = placesAhead === undefined ? "" : `; about ${roundUp(placesAhead)} before it`;
-  return {
-    reason: reasons.waitingForPlace,
-    message: `waiting for one of the places in which pods are given interfaces${before}`,
-    isFailure: false,
-  };
+  const message = `waiting for one of the places in which pods are given interfaces${before}`;
+  return { explanation: { reason: reasons.waitingForPlace, message, isFailure: false } };
 }
 
 // Rounded, or the message would change with every pod that is served.

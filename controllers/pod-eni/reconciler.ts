@@ -29,7 +29,10 @@ export interface PodEniDeps extends ExecutorDeps {
   readonly needsIpv6: boolean;
   readonly enableTrunk: boolean;
   /** Why calls of that urgency would be held back now. */
-  readonly suspensionOf: (work: "create" | "delete", priority: CallPriority) => Suspension | undefined;
+  readonly suspensionOf: (
+    work: "create" | "attach" | "detach" | "delete" | "look",
+    priority: CallPriority,
+  ) => Suspension | undefined;
   readonly nodeRecords: Lister<Node>;
   readonly random: Random;
   readonly clock: Clock;
@@ -125,9 +128,16 @@ export class PodEniReconciler implements Reconciler {
   }
 
   #suspensions(): Suspensions {
-    const bind = this.#deps.suspensionOf("create", "bind");
-    const release = this.#deps.suspensionOf("delete", "release");
-    return { ...(bind !== undefined && { bind }), ...(release !== undefined && { release }) };
+    const { suspensionOf } = this.#deps;
+    const bind = suspensionOf("create", "bind");
+    const attach = suspensionOf("attach", "bind") ?? suspensionOf("look", "bind");
+    const release =
+      suspensionOf("delete", "release") ?? suspensionOf("detach", "release") ?? suspensionOf("look", "release");
+    return {
+      ...(bind !== undefined && { bind }),
+      ...(attach !== undefined && { attach }),
+      ...(release !== undefined && { release }),
+    };
   }
 
   async #readVSwitches(ids: readonly string[], signal: AbortSignal): Promise<PodEniState["vSwitches"]> {

@@ -52,7 +52,7 @@ export interface PodEniState {
   /** vSwitches that allocations without a usable one may choose from; read only when needed. */
   readonly vSwitches: ReadonlyMap<string, VSwitch | UnreadVSwitch>;
   readonly needsIpv6: boolean;
-  /** Why calls that give the pod its interfaces, and calls that take them back, would be held back now. */
+  /** Why calls would be held back now. */
   readonly suspensions: Suspensions;
   readonly nowMs: number;
   /** Milliseconds since the epoch on the clock of `podGoneAtMs`, at the earliest. */
@@ -60,7 +60,10 @@ export interface PodEniState {
 }
 
 export interface Suspensions {
+  /** Of making interfaces. */
   readonly bind?: Suspension;
+  /** Of attaching them, or of seeing that they are attached: what keeps those that hold the places. */
+  readonly attach?: Suspension;
   readonly release?: Suspension;
 }
 

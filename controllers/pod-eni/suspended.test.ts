@@ -86,4 +86,17 @@ describe("while calls to the cloud are held back", () => {
       requeueAfterMs: 1_000,
     });
   });
+
+  it("a refusal that a person must mend is told at once, as a failure of the pod", () => {
+    const refused = { ...suspension, reason: "InvalidCredential", message: "the access key does not exist" };
+    expect(planOf({ suspensions: { bind: refused } })).toMatchObject({
+      actions: [releasePlace],
+      explanation: { reason: refused.reason, message: refused.message, isFailure: true },
+    });
+  });
+
+  it("a pod that waits for a place learns what keeps those that hold the places", () => {
+    const plan = planOf({ place: "waiting", suspensions: { attach: suspension } });
+    expect(plan).toEqual({ actions: [], explanation: told, requeueAfterMs: 60_000 });
+  });
 });

@@ -1,13 +1,21 @@
-import type { Suspension } from "../../domain/suspension/suspension.ts";
+import { isSuspensionReason, type Suspension } from "../../domain/suspension/suspension.ts";
 import type { PodEniAction, PodEniPlan } from "./actions.ts";
 import type { PodEniState } from "./state.ts";
 
 /** The end of a suspension wakes who waits; this is for whom it misses. */
 const suspendedRetryMs = 60_000;
 
-/** No failure: it is told like slow progress, and nobody is to be alarmed pod by pod. */
-export function heldBack({ reason, message }: Suspension): Pick<PodEniPlan, "explanation" | "requeueAfterMs"> {
+/** Told like slow progress: nobody is to be alarmed pod by pod. */
+export function heldBack({ reason, message }: Suspension): Explained {
   return { explanation: { reason, message, isFailure: false }, requeueAfterMs: suspendedRetryMs };
+}
+
+type Explained = Required<Pick<PodEniPlan, "explanation" | "requeueAfterMs">>;
+
+/** A refusal that a person must mend is a failure of each pod that waits for the interface. */
+function heldBackPod(suspension: Suspension): Explained {
+  const { explanation, ...rest } = heldBack(suspension);
+  return { ...rest, explanation: { ...explanation, isFailure: !isSuspensionReason(suspension.reason) } };
 }
 
 /**
@@ -23,7 +31,7 @@ export function waitForCloud(state: PodEniState, suspension: Suspension, release
   const isUnderWay = state.allocations.some(
     ({ creation, record }) => creation.type === "running" || record?.phase === "Binding",
   );
-  return { actions: isUnderWay && state.place === "held" ? [] : release, ...heldBack(suspension) };
+  return { actions: isUnderWay && state.place === "held" ? [] : release, ...heldBackPod(suspension) };
 }
 
 /** The cloud has done all that the pod waits for; only its record has yet to say so. */
