@@ -1,7 +1,7 @@
 /**
  * `npm test`: every check of this repository (outside of CI the quick ones), one line per stage with its time. The last line is
  * `N passed, N failed, N skipped`; the exit status is 1 if anything failed. Arguments narrow it: `lint`, `unit`, `sim`,
- * `fuzz`, `contract`, `e2e`, and the last two by `--api sandbox` or `--api real` (a kube-apiserver: see hack/envtest).
+ * `fuzz`, `contract`, `e2e`, `image`; the cluster's by `--api sandbox` or `--api real` (a kube-apiserver: see hack/envtest).
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -83,7 +83,7 @@ const simulation: readonly Stage[] = isCi
   ? [simulate("500000", "1"), simulate("500000", "1000001")]
   : [simulate("100000", "1")];
 const crashes: readonly Stage[] = isCi
-  ? [{ name: "a crash at every await of eleven stories", command: ["test/simulation/crash-main.ts"] }]
+  ? [{ name: "a crash at every await of thirteen stories", command: ["test/simulation/crash-main.ts"] }]
   : [];
 
 function simulate(steps: string, seed: string): Stage {
@@ -124,10 +124,12 @@ const sandboxIsEnough = [
   "node-changes",
   "node-loss",
   "planes",
+  "refused",
 ];
 
 /** Of a run of everything outside of CI: minutes of waiting for leases, retention times, surveys and machines that come and go. */
 const leftToCi = [
+  "audit",
   "bad-input",
   "degradation",
   "drop-in",
@@ -138,6 +140,7 @@ const leftToCi = [
   "node-loss",
   "node-record",
   "planes",
+  "refused",
 ];
 const isShortForm = !isCi && positionals.length === 0 && values.api === undefined;
 
@@ -297,7 +300,9 @@ const ofCluster = await runAll([
 const outcomes = [...ofLint, ...ofUnit, ...ofCluster];
 const total = sumOf(outcomes);
 if (isShortForm) {
-  console.log(`left   to CI and \`npm run test:e2e\`: the suites ${leftToCi.join(", ")}, and all on a real API server`);
+  console.log(
+    `left   to CI and \`npm run test:e2e\`: the suites ${leftToCi.join(", ")}, all on a real API server, the image, the crash points`,
+  );
 }
 console.log(`total ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
 if (total.failed > 0) {

@@ -9,6 +9,7 @@ import { namespace, runEpisode, type EpisodeResult } from "./episode.ts";
 import { apply } from "../../sandbox/apply.ts";
 import { aNamespace } from "../../e2e/manifests.ts";
 import type { Happening } from "./schedule.ts";
+import { plainSetting, type Setting } from "./setting.ts";
 import type { SimulatedWorld } from "./world.ts";
 
 export interface Story {
@@ -17,9 +18,12 @@ export interface Story {
   readonly happenings: readonly (readonly [atMs: number, what: Happening])[];
   /** StatefulSets with one pod each, of fixed addresses, are there from the start. */
   readonly hasWorkloads?: boolean;
+  /** @default plainSetting */
+  readonly setting?: Setting;
   readonly before?: (world: SimulatedWorld) => Promise<void>;
 }
 
+const bare: Setting = { ...plainSetting, machines: "bare" };
 const forGood = 3_600_000;
 
 export const stories: readonly Story[] = [
@@ -67,6 +71,16 @@ export const stories: readonly Story[] = [
       [25_000, { type: "loseNode", pick: 0, loses: "both", forMs: forGood }],
     ],
   },
+  {
+    name: "bare machines that get their trunks, and a pod on one",
+    setting: bare,
+    happenings: [[0, { type: "createPod", plane: "elastic", slot: 0 }]],
+  },
+  {
+    name: "trunk that somebody deletes",
+    setting: bare,
+    happenings: [[30_000, { type: "takeTrunk", pick: 0, deletes: true }]],
+  },
   { name: "interface that nobody knows", happenings: [[0, { type: "orphan" }]] },
   { name: "records of the published program", happenings: [], before: publishedRecords },
 ];
@@ -84,6 +98,7 @@ export async function tell(
     crds,
     replicas: 1,
     hasWorkloads: story.hasWorkloads ?? false,
+    setting: story.setting ?? plainSetting,
     troubledMs: Math.max(0, ...story.happenings.map(([atMs]) => atMs)) + 12_000,
     restLimitMs: 60_000,
     schedule: story.happenings.map(([atMs, what]) => ({ atMs, what })),
