@@ -247,26 +247,28 @@ describe("processes", () => {
   scenario(
     "the measured run of the sandbox: everything bound, its figures on the last line, nothing left",
     async () => {
-      const args = ["cmd/sandbox.ts", "--nodes", "2", "--pods", "4", "--json", "--exit"];
+      // More than may be given interfaces at once.
+      const pods = 130;
+      const args = ["cmd/sandbox.ts", "--nodes", "20", "--pods", String(pods), "--json", "--exit"];
       const { code, stdout, stderr } = await startScript(copy, args, 180_000).outcome;
       // Standard error says how far it came.
       expect({ code, stderr }).toMatchObject({ code: 0 });
       const result = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Figures;
       expect({ ...result, failedCalls: failedCallsIn(copy) }).toMatchObject({
         failedCalls: [],
-        pods: 4,
-        bound: 4,
+        pods,
+        bound: pods,
         refusals: 0,
         fixedIpKept: true,
         leakedInterfaces: 0,
         leaderKills: 0,
-        calls: { CreateNetworkInterface: 4, AttachNetworkInterface: 4, DeleteNetworkInterface: 4 },
+        calls: { CreateNetworkInterface: pods, AttachNetworkInterface: pods, DeleteNetworkInterface: pods },
       });
       expect(outOfBounds(result)).toEqual([]);
       const { p50, p90, p99, max } = result.bindSeconds;
       expect([p50, p90, p99, max].toSorted((one, other) => one - other)).toEqual([p50, p90, p99, max]);
       const sum = Object.values(result.calls).reduce((total, count) => total + count, 0);
-      expect(result.callsPerPod).toBeCloseTo(sum / 4, 2);
+      expect(result.callsPerPod).toBeCloseTo(sum / pods, 1);
 
       await expect(fetch(healthUrlIn(copy))).rejects.toThrow();
     },
@@ -285,14 +287,14 @@ interface Figures extends Readonly<Record<string, unknown>> {
 function outOfBounds(result: Figures): readonly object[] {
   const { seconds, peakInFlight, releaseSeconds, startToFirstBindSeconds, controlplaneRssMiB } = result;
   const figures = [
-    { name: "seconds", value: seconds, min: 1.8, max: 30 },
-    { name: "bindSeconds.p50", value: result.bindSeconds.p50, min: 1.8, max: 30 },
+    { name: "seconds", value: seconds, min: 1.8, max: 60 },
+    { name: "bindSeconds.p50", value: result.bindSeconds.p50, min: 1.8, max: 60 },
     { name: "bindSeconds.max", value: result.bindSeconds.max, min: 1.8, max: Number(seconds) + 0.01 },
     { name: "ownMs.p50", value: result.ownMs.p50, min: 1, max: 5_000 },
     { name: "ownMs.p99", value: result.ownMs.p99, min: result.ownMs.p50, max: 10_000 },
-    { name: "callsPerPod", value: result.callsPerPod, min: 4, max: 30 },
-    { name: "peakInFlight", value: peakInFlight, min: 1, max: 4 },
-    { name: "releaseSeconds", value: releaseSeconds, min: 1, max: 30 },
+    { name: "callsPerPod", value: result.callsPerPod, min: 4, max: 5 },
+    { name: "peakInFlight", value: peakInFlight, min: 50, max: 100 },
+    { name: "releaseSeconds", value: releaseSeconds, min: 1, max: 60 },
     { name: "startToFirstBindSeconds", value: startToFirstBindSeconds, min: 1.8, max: 30 },
     // 0 where /proc does not say.
     { name: "controlplaneRssMiB", value: controlplaneRssMiB, min: process.platform === "linux" ? 50 : 0, max: 600 },
