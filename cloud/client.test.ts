@@ -158,6 +158,13 @@ describe("the cloud client", () => {
     });
   });
 
+  it("tells of each try that got no answer, although a repetition got one", async () => {
+    const { cloud } = world({ CreateNetworkInterface: [noAnswer(), noAnswer()] });
+    let unanswered = 0;
+    await settle(cloud.enis.createEni(request, { ...options, onUnanswered: () => (unanswered += 1) }));
+    expect(unanswered).toBe(2);
+  });
+
   it("repeats a throttled attach in the next minute, for nothing has happened", async () => {
     const { cloud, calls } = world({ AttachNetworkInterface: [refused("Throttling.User")] });
     const attached = cloud.enis.attachEni(place, options);

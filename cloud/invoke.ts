@@ -1,6 +1,6 @@
 /** One call to the cloud with all that belongs to it: quota, fence, measurement, error class, repetition where it is safe. */
 import type { CallPriority } from "../domain/eni/eni.ts";
-import { TransientError } from "../runtime/errors.ts";
+import { OperatorError, TransientError } from "../runtime/errors.ts";
 import type { Clock, Logger, Random } from "../runtime/ports.ts";
 import { CallFailed, type ApiName, type CallParameters, type CloudCall } from "./call.ts";
 import type { CallGate } from "./call-gate.ts";
@@ -19,6 +19,8 @@ export interface CallOptions {
     readonly limiterWaitMs: number;
     readonly callMs: number;
   }) => void;
+  /** Told of every try that was sent and got no answer: it may have had its effect. Such a try may be repeated. */
+  readonly onUnanswered?: () => void;
 }
 
 /** How an API may be called. */
@@ -65,6 +67,7 @@ export function createInvoke(deps: InvokeDeps): Invoke {
       try {
         return await invokeOnce(deps, api, manner, parameters, options);
       } catch (error) {
+        if (error instanceof OperatorError && error.cloud?.outcome === "unknown") options.onUnanswered?.();
         if (!manner.repeats || attempt >= tries || !(error instanceof TransientError)) throw error;
         // Equal jitter: half of the step is certain, so that a failing cloud is not hit at once.
         const stepMs = Math.min(longestBackoffMs, firstBackoffMs * 4 ** (attempt - 1) * 2);

@@ -3,7 +3,7 @@ import { annotations, labels } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
-import { AlreadyExistsError, OperatorError } from "../../runtime/errors.ts";
+import { AlreadyExistsError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Places } from "../../runtime/places.ts";
 import type { Lister, ObjectClient } from "../../runtime/ports.ts";
@@ -34,6 +34,7 @@ export interface ExecutorDeps extends StatusWriterDeps {
         readonly priority: CallPriority;
         readonly signal: AbortSignal;
         readonly onTiming?: (timing: CallTiming) => void;
+        readonly onUnanswered?: () => void;
       },
     ): Promise<Eni>;
   };
@@ -194,8 +195,12 @@ export class PodEniExecutor {
     const operationKey = `${key}/${name}`;
     operations.start(operationKey, key, async (signal) => {
       try {
-        const options = { priority, signal, onTiming: (timing: CallTiming) => timings.called(key, timing) };
-        const eni = await cloud.createEni(request, options);
+        const eni = await cloud.createEni(request, {
+          priority,
+          signal,
+          onTiming: (timing) => timings.called(key, timing),
+          onUnanswered: () => this.#unanswered.add(operationKey),
+        });
         creationCauses.succeeded(allocation);
         // Until here the record counts as asking for it.
         vSwitches.taken(vSwitchId);
@@ -203,7 +208,6 @@ export class PodEniExecutor {
         if (this.#unanswered.delete(operationKey)) this.#deps.requestSweep();
         return eni;
       } catch (error) {
-        if (error instanceof OperatorError && error.cloud?.outcome === "unknown") this.#unanswered.add(operationKey);
         creationCauses.failed(allocation, toCreationFailure(error, 1));
         throw error;
       }
