@@ -31,21 +31,21 @@ export function connectCloud(options: {
 }
 
 /**
- * Where a credential is looked for, in this order: the access key; the token file; RRSA, when the environment has all of it; the
- * role of the instance, unless there is an access key: a wrong key must not be covered up by another identity.
+ * Where a credential is looked for, in this order: the access key, which is always there when it is set, so nothing comes after
+ * it; the token file; RRSA, when the environment has all of it; the role of the instance.
  */
 export function credentialSources(
   { environment, regionId }: Pick<ControlplaneConfig, "environment" | "regionId">,
   { accessKey, accessSecret, credentialPath }: CredentialConfig,
 ): readonly CredentialSource[] {
+  if (accessKey !== "") return [staticSource({ accessKeyId: accessKey, accessKeySecret: accessSecret })];
   const { rrsa, endpointType } = environment;
-  const now = (): number => systemClock.now();
   const isVpcEndpoint = endpointType === "vpc";
+  const now = (): number => systemClock.now();
   return [
-    ...(accessKey === "" ? [] : [staticSource({ accessKeyId: accessKey, accessKeySecret: accessSecret })]),
     ...(credentialPath === "" ? [] : [tokenFileSource(credentialPath, systemClock)]),
     ...(rrsa === undefined ? [] : [rrsaSource({ ...rrsa, regionId, isVpcEndpoint, now })]),
-    ...(accessKey === "" ? [ramRoleSource(now)] : []),
+    ramRoleSource(now),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { realKubernetes } from "../../test/envtest/kubernetes.ts";
 import { aNamespace, aPlane, aPod, aStatefulSet, type AnyManifest } from "../manifests.ts";
-import { eventually, startWorld, type World } from "../world.ts";
+import { startWorld, type World } from "../world.ts";
 import { describeReal, leaseKind } from "./replicas.ts";
 import { installShippedAdmission } from "./shipped-admission.ts";
 
