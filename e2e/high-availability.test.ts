@@ -94,7 +94,7 @@ describe("two replicas", () => {
       const answer = await fetch(`${healthUrl}/readyz`);
       return answer.status === 200 ? undefined : { status: answer.status, words: await answer.text() };
     });
-    expect(notReady).toEqual({ status: 503, words: expect.stringContaining("the process is stopping") });
+    expect(notReady).toEqual({ status: 500, words: expect.stringContaining("the process is stopping") });
     expect((await fetch(`${healthUrl}/healthz`)).status).toBe(200);
     expect((await fetch(`${other.healthUrl}/readyz`)).status).toBe(200);
     await create(["meanwhile"]);
