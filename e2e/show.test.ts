@@ -61,6 +61,8 @@ describe("npm start", () => {
     const transport = await createTransport({
       source: { type: "kubeconfig", path: kubeconfigPath },
       userAgent: "terway-e2e",
+      qps: 50,
+      burst: 100,
       clock: systemClock,
     });
     const path = "/apis/network.alibabacloud.com/v1beta1/podenis";

@@ -90,6 +90,12 @@ describeReal("the admission that is shipped", () => {
   });
 
   describe("while the replicas serve", () => {
+    beforeAll(async () => {
+      const { replicas, restart, ready } = world.sandbox;
+      await Promise.all(replicas.map(({ process }, index) => (process.isRunning ? undefined : restart(index))));
+      await ready(60_000);
+    }, 70_000);
+
     it.each([
       { what: "of a plane that selects it", pod: pods.ofPlane },
       { what: "that requests a plane by name", pod: pods.byName },
