@@ -124,7 +124,6 @@ const sandboxIsEnough = [
   "node-changes",
   "node-loss",
   "planes",
-  "show",
 ];
 
 /** Of a run of everything outside of CI: minutes of waiting for leases, retention times, surveys and machines that come and go. */

@@ -91,9 +91,10 @@ describeReal("the admission that is shipped", () => {
 
   describe("while the replicas serve", () => {
     beforeAll(async () => {
-      const { replicas, restart, ready } = world.sandbox;
-      await Promise.all(replicas.map(({ process }, index) => (process.isRunning ? undefined : restart(index))));
-      await ready(60_000);
+      const { sandbox } = world;
+      for (const [index, { process }] of sandbox.replicas.entries())
+        if (!process.isRunning) await sandbox.restart(index);
+      await sandbox.ready(60_000);
     }, 70_000);
 
     it.each([
