@@ -182,16 +182,11 @@ function toAnswered(thrown: Readonly<Record<string, unknown>>, status: number, c
 /** The SDK's providers refresh their session themselves; ours only shares their answers. */
 const stockCacheMs = 5 * 60_000;
 
-/** Source: the role of the ECS instance, from the metadata service. `roleName` undefined: ask for it. */
-export function ramRoleSource(options: {
-  readonly roleName?: string | undefined;
-  readonly now: () => number;
-}): CredentialSource {
-  return stockSource("instance RAM role", options.now, async () => {
+/** Source: the role of the ECS instance, from the metadata service. */
+export function ramRoleSource(now: () => number): CredentialSource {
+  return stockSource("instance RAM role", now, async () => {
     const { default: credentials } = await import("@alicloud/credentials");
-    const builder = credentials.ECSRAMRoleCredentialsProvider.builder();
-    if (options.roleName !== undefined) builder.withRoleName(options.roleName);
-    return builder.build();
+    return credentials.ECSRAMRoleCredentialsProvider.builder().build();
   });
 }
 
@@ -201,10 +196,10 @@ export interface RrsaOptions {
   /** Source: environment `ALIBABA_CLOUD_OIDC_PROVIDER_ARN`. */
   readonly oidcProviderArn: string;
   /** Source: environment `ALIBABA_CLOUD_OIDC_TOKEN_FILE`. */
-  readonly oidcTokenFilePath: string;
+  readonly oidcTokenFile: string;
   readonly regionId: string;
-  /** STS inside the VPC instead of the public one. @default true */
-  readonly isVpcEndpoint?: boolean | undefined;
+  /** STS inside the VPC instead of the public one. */
+  readonly isVpcEndpoint: boolean;
   readonly now: () => number;
 }
 
@@ -216,12 +211,12 @@ export function rrsaSource(options: RrsaOptions): CredentialSource {
       credentials.OIDCRoleArnCredentialsProvider.builder()
         .withRoleArn(options.roleArn)
         .withOIDCProviderArn(options.oidcProviderArn)
-        .withOIDCTokenFilePath(options.oidcTokenFilePath)
+        .withOIDCTokenFilePath(options.oidcTokenFile)
         // Without a timestamp, so that the audit log shows one name.
         .withRoleSessionName("terway-controlplane")
         .withDurationSeconds(3600)
         .withStsRegionId(options.regionId)
-        .withEnableVpc(options.isVpcEndpoint ?? true)
+        .withEnableVpc(options.isVpcEndpoint)
         .build()
     );
   });

@@ -1,6 +1,6 @@
 /** How the processes of this program reach the cloud: which credential, which endpoint, which region. */
 import type { CloudCall } from "../cloud/call.ts";
-import { createCredentialProvider, staticSource } from "../cloud/credentials.ts";
+import { createCredentialProvider, staticSource, type CredentialSource } from "../cloud/credentials.ts";
 import { createSdkCall, ramRoleSource, rrsaSource } from "../cloud/sdk.ts";
 import { tokenFileSource } from "../cloud/token-file.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -17,15 +17,7 @@ export function connectCloud(options: {
 }): CloudCall {
   const { config, credential, log, userAgent } = options;
   const { environment, regionId } = config;
-  const { rrsa } = environment;
-  const { accessKey, accessSecret, credentialPath } = credential;
-  const now = (): number => systemClock.now();
-  const sources = [
-    ...(accessKey === "" ? [] : [staticSource({ accessKeyId: accessKey, accessKeySecret: accessSecret })]),
-    ...(credentialPath === "" ? [] : [tokenFileSource(credentialPath, systemClock)]),
-    ...(rrsa === undefined ? [] : [rrsaSource({ ...rrsa, oidcTokenFilePath: rrsa.oidcTokenFile, regionId, now })]),
-    ...(accessKey === "" ? [ramRoleSource({ now })] : []),
-  ];
+  const sources = credentialSources(config, credential);
   return createSdkCall({
     regionId,
     credentials: createCredentialProvider({ sources, clock: systemClock, logger: log }),
@@ -36,6 +28,25 @@ export function connectCloud(options: {
     ascmContext: environment.ascmContext,
     userAgent,
   });
+}
+
+/**
+ * Where a credential is looked for, in this order: the access key, which is always there when it is set, so nothing comes after
+ * it; the token file; RRSA, when the environment has all of it; the role of the instance.
+ */
+export function credentialSources(
+  { environment, regionId }: Pick<ControlplaneConfig, "environment" | "regionId">,
+  { accessKey, accessSecret, credentialPath }: CredentialConfig,
+): readonly CredentialSource[] {
+  if (accessKey !== "") return [staticSource({ accessKeyId: accessKey, accessKeySecret: accessSecret })];
+  const { rrsa, endpointType } = environment;
+  const isVpcEndpoint = endpointType === "vpc";
+  const now = (): number => systemClock.now();
+  return [
+    ...(credentialPath === "" ? [] : [tokenFileSource(credentialPath, systemClock)]),
+    ...(rrsa === undefined ? [] : [rrsaSource({ ...rrsa, regionId, isVpcEndpoint, now })]),
+    ramRoleSource(now),
+  ];
 }
 
 /** Source of the address: ECS documentation, instance metadata. */

@@ -34,6 +34,8 @@ export interface SandboxOptions {
   readonly bareNodes?: boolean;
   /** The API server. @default the sandbox's own */
   readonly kubernetes?: StartKubernetes;
+  /** Makes the API server ask the replicas, which serve at that port of their Service. @default both webhooks, failing closed */
+  readonly installAdmission?: InstallAdmission;
   /** Puts something between the replica of that number and what it speaks to. Called at each start of a replica. */
   readonly between?: (index: number, access: ReplicaAccess) => Promise<ReplicaAccess>;
 }
@@ -47,11 +49,13 @@ export interface ReplicaAccess {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+export type InstallAdmission = (transport: Transport, port: number) => Promise<void>;
+
 /** Starts an API server for a sandbox. */
 export type StartKubernetes = (options: {
   readonly directory: string;
   readonly seed: SandboxOptions["seed"];
-  /** Where a webhook of the controlplane's Service is served now; undefined while no replica runs. */
+  /** Where the next call of the controlplane's Service goes: to each replica that serves in turn; undefined while none runs. */
   readonly webhookUrl: () => string | undefined;
 }) => Promise<Kubernetes>;
 
@@ -105,16 +109,15 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { directory, seed } = options;
   mkdirSync(directory, { recursive: true });
   const replicas: Replica[] = [];
-  /** Were ready since their start: a Service sends nobody to a replica that is not. */
-  const serving = new WeakSet<Replica>();
-  const kubernetes = await (options.kubernetes ?? startSandboxKubernetes)({
-    directory,
-    seed,
-    webhookUrl: () => {
-      const running = replicas.filter(({ process }) => process.isRunning);
-      return (running.find((replica) => serving.has(replica)) ?? running[0])?.webhookUrl;
-    },
-  });
+  const serving = new Set<Replica>();
+  let calls = 0;
+  const webhookUrl = (): string | undefined => {
+    const running = replicas.filter(({ process }) => process.isRunning);
+    const ready = running.filter((replica) => serving.has(replica));
+    const targets = ready.length > 0 ? ready : running;
+    return targets[calls++ % targets.length]?.webhookUrl;
+  };
+  const kubernetes = await (options.kubernetes ?? startSandboxKubernetes)({ directory, seed, webhookUrl });
   const { transport, kubeconfigPath } = kubernetes;
   const cloud = createCloud({
     clock: systemClock,
@@ -126,7 +129,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   });
   const specs = layOut(cloud, options.nodes, { bareNodes: options.bareNodes ?? false });
   const cloudListening = await cloud.listen({ host: "127.0.0.1" });
-  await registerWebhooks(transport, kubernetes.webhookPort);
+  await (options.installAdmission ?? registerWebhooks)(transport, kubernetes.webhookPort);
   const cluster = startCluster({
     transport,
     clock: systemClock,
@@ -142,11 +145,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const start = async (index: number, changes: Pick<SandboxOptions, "credential"> = {}): Promise<Replica> => {
     const ownAccess = (await options.between?.(index, access)) ?? access;
     const replica = await startReplica(index, { ...options, ...changes }, ownAccess);
-    // One that never is has its own way to say so.
-    void untilReady([replica], Infinity).then(
-      () => serving.add(replica),
-      () => undefined,
-    );
+    void probeReadiness(replica, serving);
     return replica;
   };
   await cluster.ready();
@@ -206,6 +205,7 @@ async function startSandboxKubernetes({
 /** Known to the kubeconfig that is written with mode 0600, on loopback, for the life of one sandbox. */
 const sandboxToken = crypto.randomUUID();
 
+/** They fail closed, so that no suite passes with pods that nobody admitted. */
 async function registerWebhooks(transport: Transport, port: number): Promise<void> {
   const { mutating, validating } = webhookConfigurations({
     controllerName,
@@ -288,9 +288,21 @@ async function untilReady(replicas: readonly Replica[], limitMs: number): Promis
   }
 }
 
+/** What the kubelet does for a Service, until the process ends: `serving` has the replica while it says that it is ready. */
+async function probeReadiness(replica: Replica, serving: Set<Replica>): Promise<void> {
+  while (replica.process.isRunning) {
+    const isServing = await isReady(replica.healthUrl);
+    if (isServing) serving.add(replica);
+    else serving.delete(replica);
+    await systemClock.sleep(isServing ? 500 : 50);
+  }
+  serving.delete(replica);
+}
+
+/** False also when it does not answer: a process that is paused accepts the connection. */
 async function isReady(healthUrl: string): Promise<boolean> {
   try {
-    const answer = await fetch(`${healthUrl}/readyz`);
+    const answer = await fetch(`${healthUrl}/readyz`, { signal: AbortSignal.timeout(2_000) });
     return answer.ok;
   } catch {
     return false;

@@ -1,7 +1,7 @@
 import { execFile, type ChildProcess } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { parse, stringify } from "yaml";
 import { leaderIndex } from "../cmd/sandbox-run.ts";
@@ -11,6 +11,7 @@ import { freePorts } from "../sandbox/free-ports.ts";
 import { toKubeconfig } from "../sandbox/kube-apiserver/index.ts";
 import { landscape } from "../sandbox/landscape.ts";
 import { aNamespace, aPlane, aPod } from "./manifests.ts";
+import { copyOfRepository } from "./repository-copy.ts";
 import { concurrentScenarios } from "./scenarios.ts";
 import { eventually, quickLease, startWorld, type World } from "./world.ts";
 
@@ -80,7 +81,7 @@ describe("processes", () => {
   const { scenario, start } = concurrentScenarios();
 
   beforeAll(() => {
-    copy = copyOfRepository("copy");
+    copy = copyOfRepository(join(folder, "copy"));
     start();
   });
 
@@ -172,7 +173,7 @@ describe("processes", () => {
   }, 60_000);
 
   it("a measured run that is interrupted ends at once, with its controlplane and without figures", async () => {
-    const other = copyOfRepository("other");
+    const other = copyOfRepository(join(folder, "other"));
     const args = ["cmd/sandbox.ts", "--nodes", "1", "--pods", "1", "--exit"];
     const { child, outcome } = startScript(other, args, 80_000);
     await eventually(
@@ -315,19 +316,6 @@ function failedCallsIn(repository: string): readonly string[] {
   return readFileSync(path, "utf8")
     .split("\n")
     .filter((line) => line.includes("cloud call failed"));
-}
-
-/**
- * The sources in another folder. The sandbox program writes into `.sandbox` of the repository it is in, and empties that
- * folder first: run in this one it would break a sandbox that somebody is looking at.
- */
-function copyOfRepository(name: string): string {
-  const target = join(folder, name);
-  const left = new Set(["node_modules", ".git", ".cache", ".sandbox", "coverage", "docs", "e2e"]);
-  mkdirSync(target);
-  cpSync(root, target, { recursive: true, filter: (source) => !left.has(basename(source)) });
-  symlinkSync(join(root, "node_modules"), join(target, "node_modules"));
-  return target;
 }
 
 /** Sends SIGTERM. @throws Error when the process is still there at the limit */

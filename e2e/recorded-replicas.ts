@@ -62,6 +62,11 @@ class RecordedReplica {
     return [...this.#kube.calls.filter(isWrite), ...this.cloudWrites];
   }
 
+  /** Answers to its calls that change the cloud come so much later from now on. */
+  delayCloudWrites(delayMs: number): void {
+    this.#cloud.setFaults({ delayMs: (call) => (isWrite(call) ? delayMs : 0) });
+  }
+
   close(): void {
     this.#kube.close();
     this.#cloud.close();

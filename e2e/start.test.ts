@@ -22,7 +22,7 @@ beforeAll(async () => {
     proxy.setFaults({ isForbidden: () => true });
     return { ...access, kubeconfigPath };
   };
-  world = await startWorld({ nodes: 1, between, waitUntilReady: false });
+  world = await startWorld({ nodes: 1, between, waitUntilReady: false, mayBeForbidden: true });
 }, 90_000);
 
 afterAll(async () => {

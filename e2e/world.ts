@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startSandbox, type Sandbox, type SandboxOptions } from "../cmd/sandbox-world.ts";
+import { startSandbox, type Replica, type Sandbox, type SandboxOptions } from "../cmd/sandbox-world.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { EniReport } from "../sandbox/alibaba-cloud/index.ts";
 import { landscape } from "../sandbox/landscape.ts";
@@ -40,13 +40,18 @@ export interface World {
   stop(): Promise<void>;
 }
 
-/** Starts it and waits until every controlplane process is ready, unless `isReady: false`. */
-export async function startWorld(
-  options: Partial<SandboxOptions> & { readonly waitUntilReady?: boolean } = {},
-): Promise<World> {
+export interface WorldOptions extends Partial<SandboxOptions> {
+  /** @default true */
+  readonly waitUntilReady?: boolean;
+  /** The suite takes rights away, or starts the API server anew, which knows no roles for a moment. @default false */
+  readonly mayBeForbidden?: boolean;
+}
+
+/** Starts it and waits until every controlplane process is ready, unless `waitUntilReady: false`. */
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const directory = mkdtempSync(join(tmpdir(), "terway-e2e-"));
   const logs: Readonly<Record<string, unknown>>[] = [];
-  const { waitUntilReady = true, ...given } = options;
+  const { waitUntilReady = true, mayBeForbidden = false, ...given } = options;
   const sandbox = await startSandbox({
     nodes: 4,
     replicas: 1,
@@ -59,15 +64,20 @@ export async function startWorld(
     directory,
     onLogLine: (_, line) => logs.push(line),
   });
-  const stop = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     await sandbox.stop();
     rmSync(directory, { recursive: true, force: true });
+  };
+  const stop = async (): Promise<void> => {
+    const forbidden = isReal && !mayBeForbidden ? await forbiddenOf(sandbox.replicas) : [];
+    await end();
+    if (forbidden.length > 0) throw new Error(`the installed roles forbade requests:\n${forbidden.join("\n")}`);
   };
   try {
     if (waitUntilReady) await sandbox.ready(60_000);
   } catch (error) {
     const log = readFileSync(join(directory, "terway-controlplane-1", "log.jsonl"), "utf8").slice(-4_000);
-    await stop();
+    await end();
     throw new Error(`the controlplane did not start; its log ends with\n${log}`, { cause: error });
   }
   return {
@@ -80,6 +90,20 @@ export async function startWorld(
         .enis.filter(({ status, tags }) => status !== "Gone" && tags["ack.aliyun.com"] === landscape.clusterId),
     stop,
   };
+}
+
+/** Requests that the API server answered with 403, as counted by the replicas that run, one line each. */
+async function forbiddenOf(replicas: readonly Replica[]): Promise<readonly string[]> {
+  const counts = await Promise.all(
+    replicas.map(async ({ process, metricsUrl }) => {
+      // One that has ended, or is held, is not asked.
+      const answer = await fetch(metricsUrl, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+      const text = (await answer?.text()) ?? "";
+      const lines = text.match(/^rest_client_requests_total\{[^}]*code="403"[^}]*\} .*$/gm) ?? [];
+      return lines.map((line) => `${process.name}: ${line}`);
+    }),
+  );
+  return counts.flat();
 }
 
 /**

@@ -47,7 +47,7 @@ export async function remove(transport: Transport, path: string): Promise<void> 
 }
 
 function pluralOf(kind: string): string {
-  return kind.toLowerCase() + "s";
+  return `${kind.toLowerCase()}s`.replace(/ys$/, "ies");
 }
 
 function messageOf(body: unknown): string {

@@ -1,4 +1,4 @@
-/** The handlers behind the real server, asked by a real API server with the configurations that are installed. */
+/** The handlers behind the real server, asked by the sandbox's API server with the configurations that are installed. */
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { installCrds } from "../kube/crd-installer.ts";
 import { readCrdManifests } from "../kube/crd-manifests.ts";

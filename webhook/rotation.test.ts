@@ -1,6 +1,6 @@
 /**
- * Certificates are renewed while pods are created without a pause, through a real API server that calls two replicas over
- * real TLS and lets no pod pass that they did not admit.
+ * Certificates are renewed while pods are created without a pause, through the sandbox's API server, which calls two replicas
+ * over real TLS and lets no pod pass that they did not admit.
  */
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { HttpsWebhookCaller, type WebhookCaller, type WebhookCall } from "../sandbox/kube-apiserver/webhook-caller.ts";

@@ -21,7 +21,8 @@ describeReal("an API server that fails", () => {
     let replicas: Replicas;
 
     beforeAll(async () => {
-      replicas = await startReplicas({ namespaces: [namespace], sandbox: { nodes: 8, latencies: slowCloud } });
+      const sandbox = { nodes: 8, latencies: slowCloud };
+      replicas = await startReplicas({ namespaces: [namespace], sandbox, mayBeForbidden: true });
     }, 120_000);
     afterAll(() => replicas.stop(), 30_000);
 

@@ -56,6 +56,8 @@ export interface Replicas {
 
 export interface ReplicasOptions {
   readonly apiServer?: Pick<ControlPlaneOptions, "apiServerFlags">;
+  /** The suite starts the API server anew, which knows no roles for a moment. @default false */
+  readonly mayBeForbidden?: boolean;
   readonly sandbox?: Partial<SandboxOptions>;
   /** Environment of the replica of that number. */
   readonly envOf?: (index: number) => Readonly<Record<string, string>>;
@@ -81,6 +83,7 @@ export async function startReplicas(options: ReplicasOptions): Promise<Replicas>
     ...options.sandbox,
     kubernetes,
     between,
+    mayBeForbidden: options.mayBeForbidden ?? false,
   });
   if (controlPlane === undefined) throw new Error("there is no control plane");
   const keeper = keepRunning(world);

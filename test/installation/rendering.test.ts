@@ -56,6 +56,45 @@ suite(`kustomize and helm${missing === undefined ? "" : ` (${missing})`}`, () =>
     expect(comparable(helmTemplate(all))).toEqual(comparable(overlay(["monitoring", "network-policy"])));
   });
 
+  const installations: readonly { readonly tool: string; readonly render: () => readonly Manifest[] }[] = [
+    { tool: "kustomize", render: () => kustomize("config/default") },
+    { tool: "helm", render: () => helmTemplate(values()) },
+  ];
+
+  it.each(installations)("$tool: two replicas on two machines, of which a drain takes one at a time", ({ render }) => {
+    const objects = render();
+    const { spec } = find(objects, "Deployment") as unknown as Deployment;
+    const selector = { matchLabels: { "k8s-app": "terway-controlplane" } };
+    expect(spec).toMatchObject({ replicas: 2, selector, strategy: { rollingUpdate: { maxUnavailable: 1 } } });
+    expect(spec.template.metadata.labels).toMatchObject(selector.matchLabels);
+    expect(spec.template.spec.affinity).toMatchObject({
+      podAntiAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: [
+          { topologyKey: "kubernetes.io/hostname", labelSelector: selector },
+        ],
+      },
+    });
+    expect(find(objects, "PodDisruptionBudget")["spec"]).toMatchObject({ maxUnavailable: 1, selector });
+  });
+
+  it.each(installations)(
+    "$tool: no privileges, a root that cannot be written, and bounds of what it uses",
+    ({ render }) => {
+      const { spec } = find(render(), "Deployment") as unknown as Deployment;
+      const { securityContext, containers } = spec.template.spec;
+      expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } });
+      expect(containers).toHaveLength(1);
+      expect(containers[0]).toMatchObject({
+        securityContext: {
+          readOnlyRootFilesystem: true,
+          allowPrivilegeEscalation: false,
+          capabilities: { drop: ["ALL"] },
+        },
+        resources: { requests: { cpu: "200m", memory: "512Mi" }, limits: { memory: "2Gi" } },
+      });
+    },
+  );
+
   it("the chart has nothing that helm finds fault with", () => {
     expect(helmLint(values())).toContain("0 chart(s) failed");
   });
@@ -148,6 +187,20 @@ suite(`kustomize and helm${missing === undefined ? "" : ` (${missing})`}`, () =>
     ]);
   });
 });
+
+/** Members of the Deployment that are looked at one by one. */
+interface Deployment {
+  readonly spec: {
+    readonly template: {
+      readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+      readonly spec: {
+        readonly affinity: object;
+        readonly securityContext: object;
+        readonly containers: readonly object[];
+      };
+    };
+  };
+}
 
 function configOf(objects: readonly Manifest[]): Readonly<Record<string, unknown>> {
   const { data } = find(objects, "ConfigMap") as unknown as { readonly data: Readonly<Record<string, string>> };
