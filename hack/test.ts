@@ -125,6 +125,7 @@ const sandboxIsEnough = [
   "node-loss",
   "planes",
   "refused",
+  "show",
 ];
 
 /** Of a run of everything outside of CI: minutes of waiting for leases, retention times, surveys and machines that come and go. */
