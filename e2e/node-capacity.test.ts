@@ -152,6 +152,7 @@ describe("what a machine can carry", () => {
     // As many IPv6 as IPv4 addresses, without which there is no dual stack.
     const options = { instanceType: "ecs.g7.4xlarge", conf: { ip_stack: "dual" } };
     const { name, instanceId } = await machines.join("dual", options);
+    await machines.untilNodeSays(name, "VSwitchWithoutIPv6");
     await kube.untilEvent("Node", name, "ConfigError", "vsw-nodes-h has no IPv6 block");
     sandbox.cloud.addVSwitch({
       vSwitchId: "vsw-six",

@@ -108,6 +108,7 @@ describe("planes", () => {
     await kube.untilPlaneSays("full", "VSwitchesFound");
     await kube.apply(aPod({ namespace, name: "waiting", plane: "full", spec: inZone(zoneId) }));
     await kube.untilPodEniSays(namespace, "waiting", "VSwitchesExhausted");
+    await kube.untilEvent("Pod", "waiting", "CreateENIFailed", "vsw-full");
     sandbox.cloud.setFreeAddresses("vsw-full", 5);
     await kube.untilPodEniSays(namespace, "waiting", "Bound", learnedMs);
     await kube.untilRunning(namespace, "waiting");
@@ -140,7 +141,9 @@ describe("planes", () => {
       const { kube } = world;
       await kube.apply(aPod({ namespace, name: "senior", plane: "late" }));
       await kube.apply(aPlane("late"));
-      const { message } = await untilPlaneHas("late", { type: "PodsUpToDate", status: "False", text: "senior" });
+      const late = await untilPlaneHas("late", { type: "PodsUpToDate", status: "False", text: "senior" });
+      const { message, reason } = late;
+      expect(reason).toBe("PodsPredatePlane");
       expect(message).toContain("on the shared network");
       expect((await kube.plane("late"))?.status?.status).toBe("Ready");
       await kube.deletePod(namespace, "senior");
