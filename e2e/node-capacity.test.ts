@@ -208,8 +208,8 @@ describe("what a machine can carry", () => {
     await machines.untilNodeSays(name, "NoVSwitchInZone");
     await machines.untilNodeSays(untainted.name, "NoVSwitchInZone");
     const waits = [
-      { pod: "eager", why: notReady.key },
-      { pod: "eager-shared", why: notReady.key },
+      { pod: "eager", why: "untolerated taint" },
+      { pod: "eager-shared", why: "untolerated taint" },
       { pod: "eager-untainted", why: "Insufficient aliyun/member-eni" },
     ];
     for (const { pod, why } of waits) {
