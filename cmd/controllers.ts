@@ -81,7 +81,11 @@ export function createControllers(world: World, parts: ControllerParts): Control
     nodes: nodes.lister,
     podEnis,
     vSwitches: cloud.vSwitches,
-    fallbackNetworks: createFallbackNetworks({ planes: podNetworkings.lister, eniConfig: parts.eniConfig }),
+    fallbackNetworks: createFallbackNetworks({
+      planes: podNetworkings.lister,
+      nodes: nodes.lister,
+      eniConfig: parts.eniConfig,
+    }),
     gatekeeper: new podController.Gatekeeper({
       pods: pods.client,
       planes: podNetworkings.lister,
@@ -206,7 +210,12 @@ export function createControllers(world: World, parts: ControllerParts): Control
   });
   const wakeNode = (node: KubeObject): void => controllers.node.enqueue(node.metadata.name);
   onEvery(nodeRecords.informer, wakeNode);
-  parts.eniConfig.onChanged(() => nodes.lister.list().forEach(wakeNode));
+  parts.eniConfig.onChanged(() => {
+    nodes.lister.list().forEach(wakeNode);
+    // Those whose networks could not be told from it.
+    const waiting = pods.lister.list().filter((pod) => podEnis.lister.get(keyOfObject(pod)) === undefined);
+    for (const pod of waiting) controllers.pod.enqueue(keyOfObject(pod));
+  });
   onEvery(nodes.informer, (node) => {
     wakeNode(node);
     for (const pod of pods.lister.byIndex("node", node.metadata.name)) controllers.pod.enqueue(keyOfObject(pod));

@@ -47,6 +47,17 @@ describe("the source of eni-config", () => {
     expect(reads).toHaveLength(4);
   });
 
+  it("merges for a pod as for its machine, minds only what pods use, and sees at once what was missing", async () => {
+    const { source, texts } = world({ "eni-config": '{"vswitches":{"zone-a":["vsw-1"]},"max_pool_size":"many"}' });
+    expect(await source.getForPodOn("own", never)).toEqual({ type: "missing", configMap: "own" });
+    texts["own"] = '{"vswitches":{"zone-a":["vsw-own"]},"security_group":"sg-own"}';
+    expect(await source.getForPodOn("own", never)).toEqual({
+      type: "found",
+      config: { vSwitchIds: ["vsw-own"], securityGroupIds: ["sg-own"], ipStack: "ipv4" },
+    });
+    expect(await source.getForPodOn("", never)).toMatchObject({ config: { vSwitchIds: ["vsw-1"] } });
+  });
+
   it.each<{ name: string; texts: Record<string, string | undefined>; own: string; want: object }>([
     { name: "there is none", texts: {}, own: "", want: { type: "missing", configMap: "eni-config" } },
     {

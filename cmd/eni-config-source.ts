@@ -1,7 +1,7 @@
 /** Reads eni-config, and the ConfigMaps of single machines, not more often than every ten seconds each. */
 import { eniConfig } from "../crds/v1beta1/names.ts";
 import { parseEniConfig } from "../domain/pod-network/eni-config.ts";
-import type { EniConfig } from "../domain/pod-network/eni-config.ts";
+import type { ConfigLookup, EniConfig } from "../domain/pod-network/eni-config.ts";
 import { parseNodePoolConfig, type NodePoolConfigLookup } from "../domain/pod-network/node-pool-config.ts";
 import type { Clock } from "../runtime/ports.ts";
 
@@ -45,20 +45,17 @@ export class EniConfigSource {
   }
 
   /**
-   * What holds for one machine.
+   * What holds for the record of one machine.
    * @param configMap name of its own ConfigMap, merged over the cluster's; empty for none
    * @throws OperatorError when the API server does not answer
    */
-  async getForNode(configMap: string, signal: AbortSignal): Promise<NodePoolConfigLookup> {
-    const text = await this.#text(eniConfig.name, signal, true);
-    if (text === undefined) return { type: "missing", configMap: eniConfig.name };
-    const overlay = configMap === "" ? undefined : await this.#text(configMap, signal, true);
-    if (configMap !== "" && overlay === undefined) return { type: "missing", configMap };
-    try {
-      return { type: "found", config: parseNodePoolConfig(text, overlay) };
-    } catch (error) {
-      return { type: "faulty", message: `${configMap || eniConfig.name}: ${messageOf(error)}` };
-    }
+  getForNode(configMap: string, signal: AbortSignal): Promise<NodePoolConfigLookup> {
+    return this.#lookUp({ configMap, remembersAbsence: true, parse: parseNodePoolConfig }, signal);
+  }
+
+  /** The defaults of a pod on one machine; otherwise as {@link getForNode}. */
+  getForPodOn(configMap: string, signal: AbortSignal): Promise<ConfigLookup<EniConfig>> {
+    return this.#lookUp({ configMap, remembersAbsence: false, parse: parseEniConfig }, signal);
   }
 
   /** `listener` is called when a ConfigMap that was asked for has another text, while {@link watch} runs. */
@@ -71,6 +68,27 @@ export class EniConfigSource {
     for (;;) {
       await this.#deps.clock.sleep(watchEveryMs, signal);
       if (await this.#hasChanged(signal)) for (const listener of this.#listeners) listener();
+    }
+  }
+
+  async #lookUp<T>(
+    given: {
+      readonly configMap: string;
+      /** As of `#text`. */
+      readonly remembersAbsence: boolean;
+      readonly parse: (text: string, overlay?: string) => T;
+    },
+    signal: AbortSignal,
+  ): Promise<ConfigLookup<T>> {
+    const { configMap, remembersAbsence, parse } = given;
+    const text = await this.#text(eniConfig.name, signal, remembersAbsence);
+    if (text === undefined) return { type: "missing", configMap: eniConfig.name };
+    const overlay = configMap === "" ? undefined : await this.#text(configMap, signal, remembersAbsence);
+    if (configMap !== "" && overlay === undefined) return { type: "missing", configMap };
+    try {
+      return { type: "found", config: parse(text, overlay) };
+    } catch (error) {
+      return { type: "faulty", message: `${configMap || eniConfig.name}: ${messageOf(error)}` };
     }
   }
 

@@ -1,6 +1,5 @@
 import { createCloud, type Cloud } from "../cloud/client.ts";
 import type { CloudCall } from "../cloud/call.ts";
-import * as nodeController from "../controllers/node/index.ts";
 import * as podEniController from "../controllers/pod-eni/index.ts";
 import * as podNetworkingController from "../controllers/pod-networking/index.ts";
 import { EventRecorder } from "../kube/event-recorder.ts";
@@ -136,9 +135,7 @@ export function buildControlplane(given: World): Controlplane {
   if (isEnabled(podNetworkingController.name)) {
     manager.add(leaderPart("vswitch-survey", (signal) => controllers.planes.survey(signal)));
   }
-  if (isEnabled(nodeController.name) && config.centralizedIpam) {
-    manager.add(leaderPart("eni-config", (signal) => eniConfigSource.watch(signal)));
-  }
+  manager.add(leaderPart("eni-config", (signal) => eniConfigSource.watch(signal)));
   if (nodeCapacity !== undefined) {
     const { controller, reconciler } = nodeCapacity;
     manager.add(

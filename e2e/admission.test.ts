@@ -137,6 +137,26 @@ describe("admission, asked by the API server", () => {
     expect(warnings).toContain("PodNetworkings by-both, by-namespace all match this pod; by-both is used");
   });
 
+  it("warns of a pod whose oldest plane is not Ready, so that another one is used", async () => {
+    const { kube } = world;
+    const selector = { podSelector: { matchLabels: { shared: "yes" } } };
+    await kube.apply(aPlane("older", { selector, vSwitchOptions: ["vsw-missing"] }));
+    await kube.untilPlaneSays("older", "VSwitchNotFound");
+    await kube.apply(aPlane("younger", { selector }));
+    await kube.untilPlaneSays("younger", "VSwitchesFound");
+    const { pod, warnings } = await eventually("admission knows that it is Ready", async () => {
+      const admitted = await admit({ labels: { shared: "yes" } });
+      return admitted.pod.spec.schedulingGates === undefined ? admitted : undefined;
+    });
+    expect(planeOf(pod)).toBe("younger");
+    expect(warnings).toContain(
+      "PodNetworkings younger, older (not Ready) all match this pod; younger is used because it is the oldest that is Ready",
+    );
+    await kube.create(aPod({ namespace, name: "shared", labels: { shared: "yes" } }));
+    await kube.untilRunning(namespace, "shared");
+    await kube.untilEvent("PodNetworking", "older", "OverlappingPodNetworking", "older (not Ready)");
+  });
+
   it("completes a pod that only says that it wants an interface from eni-config", async () => {
     const { pod } = await admit({ annotations: { [`${prefix}pod-eni`]: "true" } });
     expect(pod.metadata.annotations?.[`${prefix}pod-networks`]).toBe(

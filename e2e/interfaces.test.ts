@@ -90,6 +90,42 @@ describe("pods with several interfaces", () => {
     }
   });
 
+  scenario(
+    "of two planes that it asks for by name: each with its vSwitch, and the routes that it asks for",
+    async () => {
+      const { kube } = world;
+      const noSelector = { selector: {} };
+      await kube.apply(aPlane("front", { ...noSelector, vSwitchOptions: ["vsw-hz-h-1"] }));
+      await kube.apply(aPlane("back", { ...noSelector, vSwitchOptions: ["vsw-hz-h-2", "vsw-hz-i-1"] }));
+      for (const name of ["front", "back"]) await kube.untilPlaneSays(name, "VSwitchesFound");
+      const request = [
+        { network: "front", interfaceName: "eth0" },
+        { network: "back", interfaceName: "eth1", defaultRoute: true, routes: [{ dst: "192.168.0.0/16" }] },
+      ];
+      const annotations = { "k8s.aliyun.com/pod-networks-request": JSON.stringify(request) };
+      await kube.create(aPod({ namespace, name: "by-request", annotations }));
+      const { pod, podEni } = await kube.untilRunning(namespace, "by-request");
+      const [eth0, eth1, ...more] = podEni.spec!.allocations!;
+      expect(more).toEqual([]);
+      expect(eth0).toMatchObject({ interface: "eth0", ipv4: pod.status?.podIP, eni: { vSwitchID: "vsw-hz-h-1" } });
+      expect(eth0).not.toHaveProperty("defaultRoute");
+      expect(eth1).toMatchObject({
+        interface: "eth1",
+        defaultRoute: true,
+        extraRoutes: [{ dst: "192.168.0.0/16" }],
+        eni: { vSwitchID: "vsw-hz-h-2" },
+      });
+      const owned = ownedBy(world, podEni.metadata.uid);
+      expect(new Set(owned.map(({ eniId }) => eniId))).toEqual(new Set([eth0!.eni!.id, eth1!.eni!.id]));
+      expect(owned.map(({ type, status }) => [type, status])).toEqual([
+        ["Member", "InUse"],
+        ["Member", "InUse"],
+      ]);
+      // Only there do both planes have a vSwitch.
+      expect(podEni.spec?.zone).toBe(zone);
+    },
+  );
+
   scenario("that nobody can set up are not made, and the pod says why", async () => {
     const { kube } = world;
     const rows = [

@@ -16,6 +16,7 @@ import {
 import { aPod } from "./manifests.ts";
 import { anEniConfig, aNodeRecord } from "./node-records.ts";
 import { concurrentScenarios } from "./scenarios.ts";
+import { eventually } from "./world.ts";
 
 const namespace = "capacity";
 const notReady = { key: "network.alibabacloud.com/not-ready", effect: "NoSchedule" };
@@ -151,6 +152,7 @@ describe("what a machine can carry", () => {
     // As many IPv6 as IPv4 addresses, without which there is no dual stack.
     const options = { instanceType: "ecs.g7.4xlarge", conf: { ip_stack: "dual" } };
     const { name, instanceId } = await machines.join("dual", options);
+    await machines.untilNodeSays(name, "VSwitchWithoutIPv6");
     await kube.untilEvent("Node", name, "ConfigError", "vsw-nodes-h has no IPv6 block");
     sandbox.cloud.addVSwitch({
       vSwitchId: "vsw-six",
@@ -192,4 +194,48 @@ describe("what a machine can carry", () => {
     const resized = await machines.untilNode(name, "carries more", (node) => membersOf(node) === "85");
     expect(resized.metadata.annotations).toMatchObject({ [maxAvailableIp]: "280" });
   });
+
+  scenario("keeps pods from a machine whose trunk is stuck, and lets them run there once it has one", async () => {
+    const { kube } = machines.world;
+    // Named under the wrong zone, so that there can be no trunk.
+    const conf = { vswitches: { "cn-hangzhou-h": ["vsw-nodes-i"] } };
+    const { name } = await machines.join("stuck", { conf, taints: [notReady] });
+    const untainted = await machines.join("stuck-untainted", { conf });
+    const spec = (host: string) => ({ nodeSelector: { "kubernetes.io/hostname": host } });
+    await kube.apply(aPod({ namespace, name: "eager", plane: "members", spec: spec(name) }));
+    await kube.apply(aPod({ namespace, name: "eager-shared", spec: spec(name) }));
+    await kube.apply(aPod({ namespace, name: "eager-untainted", plane: "members", spec: spec(untainted.name) }));
+    await machines.untilNodeSays(name, "NoVSwitchInZone");
+    await machines.untilNodeSays(untainted.name, "NoVSwitchInZone");
+    const waits = [
+      { pod: "eager", why: "untolerated taint" },
+      { pod: "eager-shared", why: "untolerated taint" },
+      { pod: "eager-untainted", why: "Insufficient aliyun/member-eni" },
+    ];
+    for (const { pod, why } of waits) {
+      const message = await untilUnschedulable(pod);
+      expect(message).toContain(why);
+    }
+    for (const host of [name, untainted.name]) await kube.apply(anEniConfig({}, `own-${host}`));
+    for (const pod of ["eager", "eager-untainted"]) await kube.untilRunning(namespace, pod, { limitMs: 60_000 });
+    await eventually("the pod on the shared network runs", async () => {
+      return (await kube.pod(namespace, "eager-shared"))?.status?.phase === "Running";
+    });
+    expect((await kube.pod(namespace, "eager"))?.spec.nodeName).toBe(name);
+  });
+
+  /** What the scheduler says of a pod that fits nowhere. */
+  function untilUnschedulable(pod: string): Promise<string> {
+    const { kube } = machines.world;
+    return eventually(
+      `pod ${pod} is Unschedulable`,
+      async () => {
+        const found = (await kube.pod(namespace, pod))?.status;
+        expect(found?.phase).not.toBe("Running");
+        const condition = found?.conditions?.find(({ type }) => type === "PodScheduled");
+        return condition?.reason === "Unschedulable" ? (condition.message ?? "") : undefined;
+      },
+      { state: () => kube.storyOf(namespace, pod) },
+    );
+  }
 });

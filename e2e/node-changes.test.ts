@@ -33,6 +33,7 @@ describe("a machine that serves pods", () => {
       ...(limitMs !== undefined && { limitMs }),
       state: () => machines.eni(eniId),
     });
+  const isGone = (eniId: string): boolean => (machines.eni(eniId)?.status ?? "Gone") === "Gone";
   const untilGone = (what: string, look: () => Promise<unknown>) =>
     eventually(`${what} is gone`, async () => (await look()) === undefined);
 
@@ -137,6 +138,43 @@ describe("a machine that serves pods", () => {
       const isSame = now.spec!.allocations![0]!.ipv4 === podEni.spec!.allocations![0]!.ipv4;
       expect({ name, isSame }).toEqual({ name, isSame: name === "stays" });
     }
+    const elastic = before[1]!.podEni.spec!.allocations![0]!.eni!.id!;
+    await eventually("the former trunk and its members are gone", () => isGone(first) && isGone(elastic), {
+      limitMs: 60_000,
+      state: () => [machines.eni(first), machines.eni(elastic)],
+    });
+    expect(await kube.networkInterface(elastic)).toBeUndefined();
+    const { enis } = sandbox.cloud.report();
+    expect(enis.filter((eni) => eni.trunkEniId === first && eni.status !== "Gone")).toEqual([]);
+  });
+
+  scenario("that is full lets a rolling update go on as soon as an old pod's interface has left", async () => {
+    const { kube } = machines.world;
+    // 3 interfaces, 10 in all with members.
+    const node = await machines.join("rolling", { instanceType: "ecs.g7.large" });
+    const count = Number(membersOf(await machines.untilServing(node.name)));
+    expect(count).toBe(7);
+    const spec = { nodeSelector: { "kubernetes.io/hostname": node.name } };
+    const make = (name: string) => kube.apply(aPod({ namespace, name, plane: "members", spec }));
+    const former = Array.from({ length: count }, (_, index) => `former-${index}`);
+    await Promise.all(former.map(make));
+    await Promise.all(former.map((name) => kube.untilRunning(namespace, name)));
+    for (const [index, name] of former.slice(0, 2).entries()) {
+      const next = `next-${index}`;
+      await make(next);
+      await eventually(
+        `${next} is told why it waits`,
+        async () => {
+          const conditions = (await kube.pod(namespace, next))?.status?.conditions;
+          const said = conditions?.find(({ type }) => type === "PodScheduled");
+          return said?.status === "False" && said.message?.includes("Insufficient aliyun/member-eni") === true;
+        },
+        { state: () => kube.storyOf(namespace, next) },
+      );
+      await kube.deletePod(namespace, name);
+      await kube.untilRunning(namespace, next);
+    }
+    expect(machines.trunksOf(node.instanceId)).toHaveLength(1);
   });
 
   scenario("says less when the cloud has fewer places than it said, and the pod runs once there is one", async () => {

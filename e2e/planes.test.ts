@@ -50,6 +50,11 @@ describe("planes", () => {
       { limitMs, state: async () => (await world.kube.plane(plane))?.status },
     );
 
+  const untilGauge = (name: string, value: number): Promise<unknown> => {
+    const text = async () => (await fetch(world.sandbox.replicas[0]!.metricsUrl)).text();
+    return eventually(`${name} is ${value}`, async () => (await text()).includes(`\n${name} ${value}\n`));
+  };
+
   const describeCalls = (): number => world.sandbox.cloud.report().apis.DescribeVSwitches?.calls ?? 0;
 
   beforeAll(async () => {
@@ -103,6 +108,7 @@ describe("planes", () => {
     await kube.untilPlaneSays("full", "VSwitchesFound");
     await kube.apply(aPod({ namespace, name: "waiting", plane: "full", spec: inZone(zoneId) }));
     await kube.untilPodEniSays(namespace, "waiting", "VSwitchesExhausted");
+    await kube.untilEvent("Pod", "waiting", "CreateENIFailed", "vsw-full");
     sandbox.cloud.setFreeAddresses("vsw-full", 5);
     await kube.untilPodEniSays(namespace, "waiting", "Bound", learnedMs);
     await kube.untilRunning(namespace, "waiting");
@@ -170,6 +176,39 @@ describe("planes", () => {
     expect(sandbox.cloud.report().apis.ModifyNetworkInterfaceAttribute).toBeUndefined();
   });
 
+  scenario("30 pods of policy `random` use both vSwitches", async () => {
+    const { kube } = world;
+    const ids = ["vsw-dice-1", "vsw-dice-2"];
+    for (const [index, id] of ids.entries()) addVSwitch(id, `10.22.${index}.0/24`);
+    const vSwitchSelectOptions = { vSwitchSelectionPolicy: "random" };
+    await kube.apply(aPlane("dice", { vSwitchOptions: ids, vSwitchSelectOptions }));
+    await kube.untilPlaneSays("dice", "VSwitchesFound");
+    const names = Array.from({ length: 30 }, (_, index) => `dice-${index}`);
+    await Promise.all(names.map((name) => kube.apply(aPod({ namespace, name, plane: "dice", spec: inZone(zoneId) }))));
+    const running = await Promise.all(names.map((name) => kube.untilRunning(namespace, name, { limitMs: 60_000 })));
+    const used = running.map(({ podEni }) => podEni.spec?.allocations?.[0]?.eni?.vSwitchID ?? "none");
+    expect([...new Set(used)].sort()).toEqual(ids);
+  });
+
+  scenario("vSwitches that are taken from a plane keep its pods, and the plane says which these are", async () => {
+    const { kube } = world;
+    await kube.apply(aPlane("moving", { vSwitchOptions: ["vsw-hz-h-1"] }));
+    await kube.untilPlaneSays("moving", "VSwitchesFound");
+    await kube.apply(aPod({ namespace, name: "moving-1", plane: "moving" }));
+    const { podEni } = await kube.untilRunning(namespace, "moving-1");
+    await kube.patch(pathOf.plane("moving"), { spec: { vSwitchOptions: ["vsw-hz-h-2"] } });
+    const behind = await untilPlaneHas("moving", { type: "PodsUpToDate", status: "False", text: "1 pod" });
+    expect(behind).toMatchObject({ reason: "PodsPredateChange" });
+    expect(behind.message).toContain(`${namespace}/moving-1`);
+    expect((await kube.podEni(namespace, "moving-1"))?.spec).toEqual(podEni.spec);
+
+    await kube.apply(aPod({ namespace, name: "moving-2", plane: "moving" }));
+    const { podEni: made } = await kube.untilRunning(namespace, "moving-2");
+    expect(made.spec?.allocations?.[0]?.eni?.vSwitchID).toBe("vsw-hz-h-2");
+    await kube.patch(pathOf.plane("moving"), { spec: { vSwitchOptions: ["vsw-hz-h-2", "vsw-hz-h-1"] } });
+    await untilPlaneHas("moving", { type: "PodsUpToDate", status: "True" });
+  });
+
   scenario("planes that match the same pod both say so, name each other, and stop when it is gone", async () => {
     const { kube } = world;
     const selecting = (label: string) => ({ selector: { podSelector: { matchLabels: { [label]: "yes" } } } });
@@ -192,8 +231,10 @@ describe("planes", () => {
       expect(reason).toBe("SeveralPlanesMatch");
       expect(message).toContain(`pods also match ${other}, for instance ${namespace}/of-both; first is used`);
     }
+    await untilGauge("terway_pod_networkings_ambiguous", 2);
     await kube.deletePod(namespace, "of-both");
     for (const plane of ["first", "second"]) await untilPlaneHas(plane, { type: "Ambiguous", status: "False" });
+    await untilGauge("terway_pod_networkings_ambiguous", 0);
   });
 
   // The following ones count calls or change the whole account, so they run alone.

@@ -4,7 +4,7 @@ import { readCrdManifests } from "../kube/crd-manifests.ts";
 import type { WireParameters } from "../sandbox/alibaba-cloud/api.ts";
 import type { NodeSpec } from "../sandbox/cluster/node-specs.ts";
 import { landscape } from "../sandbox/landscape.ts";
-import { aPod } from "./manifests.ts";
+import { aPod, type AnyManifest } from "./manifests.ts";
 import type { Kube } from "./kube.ts";
 import { eventually } from "./world.ts";
 
@@ -39,6 +39,8 @@ export interface PublishedRecord {
   readonly phase?: string;
   readonly podUid?: string;
   readonly isFixed?: boolean;
+  /** With `isFixed`: kept for so long. @default for ever */
+  readonly releaseAfter?: string;
   /** @default the one of current releases */
   readonly finalizer?: string;
   /** Phase of its NetworkInterface; empty: it has no status; absent: there is no NetworkInterface. */
@@ -119,6 +121,15 @@ export class PublishedCluster {
     return (made as { readonly metadata: { readonly uid: string } }).metadata.uid;
   }
 
+  /** A PodNetworking that the published webhook let pass, whatever this program's would say. */
+  async plane(manifest: AnyManifest): Promise<void> {
+    const kinds = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+    const lists = kinds.map((kind) => `/apis/admissionregistration.k8s.io/v1/${kind}`);
+    const taken = await Promise.all(lists.map((list) => this.#takeAll(list)));
+    await this.#create(`${ours}/podnetworkings`, manifest);
+    for (const { list, body } of taken.flat()) await this.#create(list, body);
+  }
+
   /** The PodENI and its NetworkInterface. */
   async record(given: PublishedRecord): Promise<void> {
     const { name, eni, phase = "", podUid = "gone", finalizer = `${group}/pod-eni`, record } = given;
@@ -139,7 +150,7 @@ export class PublishedCluster {
         zone: eni.node.zone,
         allocations: [
           {
-            allocationType: allocationTypeOf(given.isFixed),
+            allocationType: allocationTypeOf(given.isFixed, given.releaseAfter),
             eni: eniOf(eni),
             ipv4: eni.ip,
             interface: "eth0",
@@ -196,13 +207,23 @@ export class PublishedCluster {
     return answer.body;
   }
 
+  /** Deletes every object of a list; returns them as they can be made again. */
+  async #takeAll(list: string): Promise<readonly { readonly list: string; readonly body: object }[]> {
+    const { body } = await this.#world.kube.request("GET", list);
+    const { items } = body as { readonly items: readonly { readonly metadata: { readonly name: string } }[] };
+    for (const { metadata } of items) await this.#world.kube.request("DELETE", `${list}/${metadata.name}`);
+    return items.map((item) => ({ list, body: { ...item, metadata: { name: item.metadata.name } } }));
+  }
+
   async #patchStatus(path: string, status: object | null): Promise<void> {
     await this.#world.kube.patch(`${path}/status`, { status });
   }
 }
 
-function allocationTypeOf(isFixed = false): object {
-  return isFixed ? { type: "Fixed", releaseStrategy: "Never" } : { type: "Elastic" };
+function allocationTypeOf(isFixed = false, releaseAfter?: string): object {
+  if (!isFixed) return { type: "Elastic" };
+  if (releaseAfter === undefined) return { type: "Fixed", releaseStrategy: "Never" };
+  return { type: "Fixed", releaseStrategy: "TTL", releaseAfter };
 }
 
 // The published program loses the attachment options of a pod before it writes the record.

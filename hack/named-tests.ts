@@ -19,23 +19,76 @@ function toWords(title: string): string {
     .trim();
 }
 
-const titlesByFile = new Map<string, ReadonlySet<string>>();
+const bodiesByFile = new Map<string, ReadonlyMap<string, string>>();
 
-/** Every text of a test file, one of which is the title: of a suite, a test, or a row of a table. */
-function titlesOf(path: string): ReadonlySet<string> {
-  const known = titlesByFile.get(path);
+/**
+ * Every text of a test file, one of which is the title: of a suite, a test, or a row of a table. With each its source: of a
+ * test with its table, and of what these name of the file.
+ */
+function bodiesOf(path: string): ReadonlyMap<string, string> {
+  const known = bodiesByFile.get(path);
   if (known !== undefined) return known;
-  const titles = new Set<string>();
-  const visit = (node: ts.Node): void => {
-    if (ts.isStringLiteralLike(node)) titles.add(toWords(node.text));
+  const bodies = new Map<string, string>();
+  const add = (title: string, body: string): void => {
+    const words = toWords(title);
+    bodies.set(words, `${bodies.get(words) ?? ""}${body}\n`);
+  };
+  const visit = (node: ts.Node, body: string): void => {
+    if (ts.isStringLiteralLike(node)) add(node.text, body);
     if (ts.isTemplateExpression(node)) {
-      titles.add(toWords([node.head.text, ...node.templateSpans.map(({ literal }) => literal.text)].join("…")));
+      add([node.head.text, ...node.templateSpans.map(({ literal }) => literal.text)].join("…"), body);
     }
+    ts.forEachChild(node, (child) => visit(child, isStatementOfSuite(child) ? child.getFullText() : body));
+  };
+  const source = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest, true);
+  visit(source, "");
+  const declared = declarationsIn(source);
+  const whole = new Map([...bodies].map(([title, body]) => [title, withNamed(body, declared)]));
+  bodiesByFile.set(path, whole);
+  return whole;
+}
+
+/** Source of the constants and functions outside of tests, by name. */
+function declarationsIn(source: ts.SourceFile): ReadonlyMap<string, string> {
+  const declared = new Map<string, string>();
+  const visit = (node: ts.Node): void => {
+    if (isStatementOfSuite(node) && ts.isVariableStatement(node)) {
+      for (const { name } of node.declarationList.declarations) declared.set(name.getText(), node.getText());
+    }
+    if (ts.isFunctionDeclaration(node) && node.name !== undefined) declared.set(node.name.text, node.getText());
     ts.forEachChild(node, visit);
   };
-  visit(ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest));
-  titlesByFile.set(path, titles);
-  return titles;
+  visit(source);
+  return declared;
+}
+
+/** A body, with the declarations that it names and those that these name. */
+function withNamed(body: string, declared: ReadonlyMap<string, string>): string {
+  const used = new Set([body]);
+  for (const text of used) {
+    for (const [word] of text.matchAll(/[A-Za-z_]\w*/g)) {
+      const declaration = declared.get(word);
+      if (declaration !== undefined) used.add(declaration);
+    }
+  }
+  return [...used].join("\n");
+}
+
+/** A statement of the file or of a suite; one inside of a test belongs to the test. */
+function isStatementOfSuite(node: ts.Node): boolean {
+  if (!ts.isStatement(node) || ts.isBlock(node)) return false;
+  for (let parent: ts.Node = node.parent; !ts.isSourceFile(parent); parent = parent.parent) {
+    if (ts.isCallExpression(parent) && !/^describe\b/.test(parent.expression.getText())) return false;
+    if (ts.isFunctionDeclaration(parent)) return false;
+  }
+  return true;
+}
+
+/**
+ * The source of the tests that a text names, each with its table; a suite's is the suite. Links are relative to `page`.
+ */
+export function sourcesOf(page: string, text: string): readonly string[] {
+  return linksIn(page, text).flatMap(({ path, words }) => (existsSync(path) ? [bodiesOf(path).get(words) ?? ""] : []));
 }
 
 /**
@@ -44,12 +97,29 @@ function titlesOf(path: string): ReadonlySet<string> {
  * @param page where the text stands, for the links in it are relative to that
  */
 export function staleIn(page: string, text: string): readonly string[] {
-  const links = text.matchAll(/\[((?:[^\]\\]|\\.)*)\]\(([^)#:]+)(?:#[^)]*)?\)/g);
-  return [...links].flatMap(([, shown = "", target = ""]) => {
-    const path = join(root, dirname(page), target);
+  return linksIn(page, text).flatMap(({ shown, target, path, words }) => {
     if (!existsSync(path)) return [`${target} does not exist`];
-    const words = toWords(shown.replace(/\\(.)/g, "$1"));
-    const isThere = !target.endsWith(".test.ts") || (words !== "" && titlesOf(path).has(words));
+    const isThere = !target.endsWith(".test.ts") || (words !== "" && bodiesOf(path).has(words));
     return isThere ? [] : [`${target} has no test "${shown}"`];
   });
+}
+
+interface Link {
+  readonly shown: string;
+  /** As it is written. */
+  readonly target: string;
+  /** Where that is. */
+  readonly path: string;
+  /** Of the title that is shown. */
+  readonly words: string;
+}
+
+function linksIn(page: string, text: string): readonly Link[] {
+  const links = text.matchAll(/\[((?:[^\]\\]|\\.)*)\]\(([^)#:]+)(?:#[^)]*)?\)/g);
+  return [...links].map(([, shown = "", target = ""]) => ({
+    shown,
+    target,
+    path: join(root, dirname(page), target),
+    words: toWords(shown.replace(/\\(.)/g, "$1")),
+  }));
 }

@@ -1,7 +1,6 @@
 /** What eni-config, with a machine's own ConfigMap merged over it, says about the interfaces of that machine. */
-import { applyMergePatch } from "../json/merge-patch.ts";
 import { parseGoDuration } from "../retention/go-duration.ts";
-import { readEniConfig, type EniConfig } from "./eni-config.ts";
+import { parseEniConfText, readEniConfig, type ConfigLookup, type EniConfig } from "./eni-config.ts";
 import { countOf, flagOf, listOf, memberOf, textMapOf, textOf, textsOf, toJsonObject, wordOf } from "./go-json.ts";
 import type { JsonObject } from "./go-json.ts";
 
@@ -49,12 +48,7 @@ export interface NodePoolConfig extends Pick<EniConfig, "securityGroupIds" | "ip
 }
 
 /** What came of reading it. */
-export type NodePoolConfigLookup =
-  | { readonly type: "found"; readonly config: NodePoolConfig }
-  /** The ConfigMap of that name in `kube-system` does not exist. */
-  | { readonly type: "missing"; readonly configMap: string }
-  /** `message` names the member that is wrong. */
-  | { readonly type: "faulty"; readonly message: string };
+export type NodePoolConfigLookup = ConfigLookup<NodePoolConfig>;
 
 const where = "eni_conf";
 
@@ -64,8 +58,7 @@ const where = "eni_conf";
  * @throws Error naming the member that is wrong
  */
 export function parseNodePoolConfig(text: string, overlay?: string): NodePoolConfig {
-  const base = parseText(text);
-  const object = toJsonObject(overlay === undefined ? base : applyMergePatch(base, parseText(overlay)), where);
+  const object = parseEniConfText(text, overlay);
   const { securityGroupIds, ipStack } = readEniConfig(object);
   const reclaim = readReclaim(object);
   return {
@@ -87,11 +80,6 @@ export function parseNodePoolConfig(text: string, overlay?: string): NodePoolCon
     warmUpSize: countOf(object, "ip_warm_up_size", where),
     ...(reclaim !== undefined && { reclaim }),
   };
-}
-
-function parseText(text: string): unknown {
-  if (text.trim() === "") throw new Error("eni_conf is empty");
-  return JSON.parse(text);
 }
 
 function readVSwitches(object: JsonObject): NodePoolConfig["vSwitchIdsByZone"] {

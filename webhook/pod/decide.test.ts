@@ -171,19 +171,33 @@ describe("a pod that matches a plane", () => {
     expect([warnings, overlapping]).toEqual([[], undefined]);
   });
 
-  it("uses the oldest of several planes, then the first by name, and reports the others", () => {
+  it("uses the oldest of several planes that are Ready, then the first by name, and names the others", () => {
     const planes = [
       aPlane({ name: "c" }),
       aPlane({ name: "b" }),
       aPlane({ name: "a", created: "2026-02-01T00:00:00Z" }),
-      aPlane({ name: "unready", created: "2020-01-01T00:00:00Z", status: {} }),
     ];
     const decision = mutated(decide({ planes }));
-    expect(decision.overlapping).toEqual(["b", "c", "a"]);
+    const overlapping = { ready: ["b", "c", "a"], notReady: [] };
+    expect(decision.overlapping).toEqual(overlapping);
     expect(decision.warnings).toEqual([
       "PodNetworkings b, c, a all match this pod; b is used because it is the oldest",
     ]);
-    expect(mutated(decide({ planes: [...planes].reverse() })).overlapping).toEqual(["b", "c", "a"]);
+    expect(mutated(decide({ planes: [...planes].reverse() })).overlapping).toEqual(overlapping);
+  });
+
+  it.each([
+    { age: "an older", created: "2020-01-01T00:00:00Z" },
+    { age: "a younger", created: "2027-01-01T00:00:00Z" },
+  ])("names $age plane that is not Ready and so is not used", ({ created }) => {
+    const decision = mutated(
+      decide({ planes: [aPlane({ name: "used" }), aPlane({ name: "late", created, status: {} })] }),
+    );
+    expect(decision.pod.metadata.annotations?.[`${prefix}pod-networking`]).toBe("used");
+    expect(decision.overlapping).toEqual({ ready: ["used"], notReady: ["late"] });
+    expect(decision.warnings).toEqual([
+      "PodNetworkings used, late (not Ready) all match this pod; used is used because it is the oldest that is Ready",
+    ]);
   });
 
   it.each([

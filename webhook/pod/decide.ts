@@ -58,9 +58,17 @@ export type PodDecision =
       readonly pod: PodManifest;
       /** Shown to the user by kubectl. */
       readonly warnings: readonly string[];
-      /** Set when more than one plane matches: the one that is used first. */
-      readonly overlapping?: readonly string[];
+      /** Set when more than one plane matches. */
+      readonly overlapping?: Overlap;
     };
+
+/** Several planes that match one pod. Source: names of PodNetworkings. */
+export interface Overlap {
+  /** Oldest first; the first is used. */
+  readonly ready: readonly string[];
+  /** Those that cannot be used now, whatever their age. */
+  readonly notReady: readonly string[];
+}
 
 /** The published words for a pod that stays on the shared network. */
 export const noMatch = "not match";
@@ -70,8 +78,9 @@ interface Source {
   readonly networks: readonly PodNetwork[];
   /** Zones that the vSwitches of all networks share; empty for no constraint. */
   readonly zones: readonly string[];
-  /** The matched planes, the used one first; empty when no selector matched. */
-  readonly matched: readonly string[];
+  /** The plane that a selector matched and that is used. */
+  readonly used?: string;
+  readonly overlapping?: Overlap;
   /** Set when the used plane is not Ready: why the pod waits for it. */
   readonly waitsFor?: string;
 }
@@ -117,7 +126,7 @@ function decideSource(admission: PodAdmission): Source | Refusal {
   if (written !== undefined) {
     try {
       const networks = parsePodNetworks(written);
-      if (networks.length > 0) return { networks, zones: [], matched: [] };
+      if (networks.length > 0) return { networks, zones: [] };
     } catch (error) {
       return deny(`unable parse annotation field ${annotations.podNetworks}, ${messageOf(error)}`);
     }
@@ -129,7 +138,7 @@ function decideSource(admission: PodAdmission): Source | Refusal {
     return deny(`unable parse annotation ${annotations.podNetworksRequest}, ${requested.problem}`);
   }
   if (requested.networks.length === 0) return decideMatched(admission);
-  return { networks: requested.networks, zones: requested.zones, matched: [] };
+  return { networks: requested.networks, zones: requested.zones };
 }
 
 function decideMatched(admission: PodAdmission): Source | Refusal {
@@ -141,8 +150,13 @@ function decideMatched(admission: PodAdmission): Source | Refusal {
   });
   const [plane] = match.ready;
   if (plane !== undefined) {
-    const matched = match.ready.map(({ metadata }) => metadata.name);
-    return { networks: [toPodNetwork(plane, defaultInterface)], zones: zonesOf(plane), matched };
+    const overlapping = { ready: match.ready.map(nameOf), notReady: match.notReady.map(nameOf) };
+    return {
+      networks: [toPodNetwork(plane, defaultInterface)],
+      zones: zonesOf(plane),
+      used: nameOf(plane),
+      ...(match.ready.length + match.notReady.length > 1 && { overlapping }),
+    };
   }
   const [unready] = match.notReady;
   if (unready !== undefined) return waitFor(unready, pod);
@@ -150,7 +164,6 @@ function decideMatched(admission: PodAdmission): Source | Refusal {
   return {
     networks: parsePodNetworks(`{"podNetworks":[{"interface":"${defaultInterface}"}]}`),
     zones: [],
-    matched: [],
   };
 }
 
@@ -161,7 +174,7 @@ function waitFor(plane: Plane, { spec }: PodManifest): Source | Refusal {
   return {
     networks: [toPodNetwork(plane, defaultInterface)],
     zones: [],
-    matched: [plane.metadata.name],
+    used: nameOf(plane),
     waitsFor: why,
   };
 }
@@ -174,7 +187,7 @@ function isBound({ nodeName = "" }: PodSpec): boolean {
 function mutate(admission: PodAdmission, source: Source): PodDecision {
   const { pod, config } = admission;
   const networks = source.networks.map((network) => completeNetwork(network, admission.eniConfig));
-  const [used] = source.matched;
+  const { used, overlapping } = source;
   const withResources = config.enableWebhookInjectResource
     ? injectResource(pod.spec, networks, config.enableTrunk)
     : pod.spec;
@@ -203,7 +216,7 @@ function mutate(admission: PodAdmission, source: Source): PodDecision {
       spec: why === undefined || isBound(pod.spec) ? place(withResources, zones) : gate(withResources),
     },
     warnings: [...(why === undefined ? [] : [why]), ...toWarnings(source, networks)],
-    ...(source.matched.length > 1 ? { overlapping: source.matched } : {}),
+    ...(overlapping !== undefined && { overlapping }),
   };
 }
 
@@ -238,19 +251,27 @@ function injectResource(spec: PodSpec, networks: readonly PodNetwork[], enableTr
   };
 }
 
-function toWarnings(source: Source, networks: readonly PodNetwork[]): readonly string[] {
-  const [used, ...others] = source.matched;
+function toWarnings({ overlapping }: Source, networks: readonly PodNetwork[]): readonly string[] {
   const warnings = networks
     .filter((network) => !isComplete(network))
     .map(
       (network) => `interface ${network.interface} has no vSwitchOptions or no securityGroupIDs: the pod cannot start`,
     );
-  if (used !== undefined && others.length > 0) {
-    warnings.push(
-      `PodNetworkings ${source.matched.join(", ")} all match this pod; ${used} is used because it is the oldest`,
-    );
-  }
-  return warnings;
+  return overlapping === undefined ? warnings : [...warnings, describeOverlap(overlapping, "all match this pod")];
+}
+
+/**
+ * Which of several planes is used, and why.
+ * @param how the verb of the sentence, for instance `match the same pods`
+ */
+export function describeOverlap({ ready, notReady }: Overlap, how: string): string {
+  const names = [...ready, ...notReady.map((name) => `${name} (not Ready)`)].join(", ");
+  const why = notReady.length === 0 ? "the oldest" : "the oldest that is Ready";
+  return `PodNetworkings ${names} ${how}; ${ready[0] ?? "none"} is used because it is ${why}`;
+}
+
+function nameOf({ metadata }: Plane): string {
+  return metadata.name;
 }
 
 function isFixedName({ pod, config }: PodAdmission): boolean {

@@ -8,8 +8,8 @@ import { keyOf } from "../../runtime/reconcile.ts";
 import { allowed, denied, undecodable } from "../admission.ts";
 import type { AdmissionAnswer, AdmissionHandler, AdmissionRequest } from "../admission.ts";
 import { createJsonPatch } from "../json-patch.ts";
-import { decidePod, noMatch } from "./decide.ts";
-import type { PodAdmissionConfig, PodDecision } from "./decide.ts";
+import { decidePod, describeOverlap, noMatch } from "./decide.ts";
+import type { Overlap, PodAdmissionConfig, PodDecision } from "./decide.ts";
 import { isPodManifest, type PodManifest, type StringMap } from "./manifest.ts";
 
 export interface PodAdmissionDeps {
@@ -101,7 +101,8 @@ function toAnswer(object: unknown, decision: PodDecision): AdmissionAnswer {
 }
 
 /** One event on each plane. The note is the same for every pod, so that the recorder folds a burst into one. */
-function reportOverlap(deps: PodAdmissionDeps, names: readonly string[]): void {
+function reportOverlap(deps: PodAdmissionDeps, overlap: Overlap): void {
+  const names = [...overlap.ready, ...overlap.notReady];
   for (const plane of deps.planes.list().filter(({ metadata }) => names.includes(metadata.name))) {
     const { name } = plane.metadata;
     deps.recorder.event({
@@ -109,7 +110,7 @@ function reportOverlap(deps: PodAdmissionDeps, names: readonly string[]): void {
       type: "Warning",
       reason: "OverlappingPodNetworking",
       action: "AdmitPod",
-      note: `PodNetworkings ${names.join(", ")} match the same pods; ${names[0] ?? ""} is used because it is the oldest`,
+      note: describeOverlap(overlap, "match the same pods"),
     });
   }
 }
