@@ -1,6 +1,6 @@
 import { creatorTagValue, machineCreatorTagValue, tags } from "../../crds/v1beta1/names.ts";
 import type { CallPriority, Eni, EniType } from "../../domain/eni/eni.ts";
-import { isAbort, OperatorError } from "../../runtime/errors.ts";
+import { isAbort, OperatorError, SuspendedError } from "../../runtime/errors.ts";
 import type { Clock, Logger, Random } from "../../runtime/ports.ts";
 import type { TrunkKnowledge } from "./state.ts";
 
@@ -40,6 +40,8 @@ const retryMs = 5_000;
 const singlesAtMost = 4;
 /** An instance that was listed so recently is not listed again for a refusal. */
 const freshMs = 10_000;
+/** A look, whoever asks for it: `gc` would be held back together with the collector's work (docs/degradation.md). */
+const priority: CallPriority = "release";
 
 interface Want {
   readonly atMs: number;
@@ -89,8 +91,7 @@ export class Inventory {
   /** Asks for a first listing. */
   need(instanceId: string): void {
     if (this.#views.has(instanceId) || this.#wanted.has(instanceId)) return;
-    this.#wanted.set(instanceId, { atMs: this.#deps.clock.now(), isAlone: false });
-    this.#wake();
+    this.#want(instanceId, { atMs: this.#deps.clock.now(), isAlone: false });
   }
 
   /** The cloud refused something that should have worked: what is known of a known instance is wrong. */
@@ -98,8 +99,12 @@ export class Inventory {
     const view = this.#views.get(instanceId);
     const nowMs = this.#deps.clock.now();
     if (view === undefined || nowMs - view.observedAtMs < freshMs) return;
-    this.#wanted.set(instanceId, { atMs: nowMs, isAlone: true });
-    this.#wake();
+    this.#want(instanceId, { atMs: nowMs, isAlone: true });
+  }
+
+  /** Other calls than before are held back: what failed for that may go well now. */
+  retry(): void {
+    if (this.#failure !== undefined) this.#wake();
   }
 
   forgetInstance(instanceId: string): void {
@@ -145,13 +150,23 @@ export class Inventory {
     const { clock } = this.#deps;
     let dueAtMs = this.#nextMs();
     for (;;) {
-      if (this.#failure !== undefined) await clock.sleep(retryMs, signal).catch(() => undefined);
-      else await this.#sleep(this.#wanted.size > 0 ? gatherMs : Math.max(0, dueAtMs - clock.now()), signal);
+      await this.#sleep(this.#pauseMs(dueAtMs), signal);
       if (signal.aborted) return;
       const isDue = clock.now() >= dueAtMs;
       await this.#lookSafely(isDue && this.#views.size > 0, signal);
       if (isDue && this.#failure === undefined) dueAtMs = this.#nextMs();
     }
+  }
+
+  #pauseMs(dueAtMs: number): number {
+    if (this.#failure !== undefined) return retryMs;
+    return this.#wanted.size > 0 ? gatherMs : Math.max(0, dueAtMs - this.#deps.clock.now());
+  }
+
+  #want(instanceId: string, want: Want): void {
+    this.#wanted.set(instanceId, want);
+    // After a failure nobody's turn comes early.
+    if (this.#failure === undefined) this.#wake();
   }
 
   #nextMs(): number {
@@ -175,11 +190,19 @@ export class Inventory {
       await this.#look(isPeriodic, signal);
       this.#failure = undefined;
     } catch (error) {
-      if (signal.aborted) return;
-      this.#failure = { reason: reasonOf(error), message: error instanceof Error ? error.message : String(error) };
-      this.#deps.log.warn("interfaces could not be listed; trying again", { controller: "node-capacity", error });
-      for (const instanceId of this.#wanted.keys()) this.#deps.onChanged(instanceId);
+      if (!signal.aborted) this.#failed(error);
     }
+  }
+
+  /** The same failure, time and again, is one piece of news; that calls are held back, others have said. */
+  #failed(error: unknown): void {
+    const failure = { reason: reasonOf(error), message: error instanceof Error ? error.message : String(error) };
+    if (this.#failure?.message === failure.message) return;
+    this.#failure = failure;
+    if (!(error instanceof SuspendedError)) {
+      this.#deps.log.warn("interfaces could not be listed; trying again", { controller: "node-capacity", error });
+    }
+    for (const instanceId of this.#wanted.keys()) this.#deps.onChanged(instanceId);
   }
 
   async #look(isPeriodic: boolean, signal: AbortSignal): Promise<void> {
@@ -188,12 +211,12 @@ export class Inventory {
     const isFull = isPeriodic || firsts.length > (this.#hasListedAll ? singlesAtMost : 0);
     if (isPeriodic)
       alone.push(...[...this.#views].filter(([, view]) => view.foreignMemberIds.length > 0).map(([id]) => id));
-    if (isFull) await this.#lookAtAll(isPeriodic ? "gc" : "release", signal);
+    if (isFull) await this.#lookAtAll(signal);
     const singles = new Set(isFull ? alone : [...firsts, ...alone]);
     await Promise.all([...singles].map((instanceId) => this.#lookAt(instanceId, signal)));
   }
 
-  async #lookAtAll(priority: CallPriority, signal: AbortSignal): Promise<void> {
+  async #lookAtAll(signal: AbortSignal): Promise<void> {
     const { cloud, vpcId, clock } = this.#deps;
     const beganAtMs = clock.now();
     const list = (type: EniType): Promise<readonly Eni[]> => cloud.listEnis({ vpcId, type }, { priority, signal });
@@ -218,7 +241,7 @@ export class Inventory {
   async #lookAt(instanceId: string, signal: AbortSignal): Promise<void> {
     const { cloud, clock, isRecorded } = this.#deps;
     const beganAtMs = clock.now();
-    const enis = await cloud.listEnis({ instanceId }, { priority: "release", signal });
+    const enis = await cloud.listEnis({ instanceId }, { priority, signal });
     const members = enis.filter(({ type, eniId }) => type === "Member" && !isRecorded(eniId));
     for (const eni of enis) if (eni.type === "Trunk") this.observe(eni.eniId, eni, beganAtMs);
     for (const eniId of this.#views.get(instanceId)?.trunkIds ?? []) {

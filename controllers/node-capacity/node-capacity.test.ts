@@ -225,3 +225,16 @@ describe("a machine's trunk", () => {
     expect(world.record!.status!.conditions).toMatchObject([{ status: "True", reason: "CapacityPublished" }]);
   });
 });
+
+describe("degradation", () => {
+  it("under l1 a machine that joins gets its trunk, however long the level lasts", async () => {
+    const world = aWorld();
+    world.start();
+    await untilServing(world);
+    world.degrade("l1");
+    await world.clock.advance(600_000);
+    world.join("late");
+    const serves = await world.clock.runUntil(() => world.isServing("i-late", "late"), 30_000);
+    expect({ serves, complaints: world.complaints }).toEqual({ serves: true, complaints: [] });
+  });
+});
