@@ -1,13 +1,15 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
 import type { Node } from "../../crds/v1beta1/node.gen.ts";
 import { annotations } from "../../crds/v1beta1/names.ts";
+import { findCondition } from "../../domain/conditions/conditions.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
+import type { Suspension } from "../../domain/suspension/suspension.ts";
 import { selectVSwitch } from "../../domain/vswitch/select.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import type { Lister, Random } from "../../runtime/ports.ts";
 import type { Reconciler, Request, Result } from "../../runtime/reconcile.ts";
-import { progressReasons, reasons, type Explanation } from "./conditions.ts";
+import { interfacesReady, progressReasons, reasons, type Explanation } from "./conditions.ts";
 import { Inventory, type InventoryDeps } from "./inventory.ts";
 import { toOccupancy } from "./occupancy.ts";
 import { planTrunk, type TrunkPlan, type TrunkStep } from "./plan.ts";
@@ -21,6 +23,7 @@ import {
   type Machine,
   type TrunkIntent,
   type TrunkState,
+  type TrunkWork,
 } from "./state.ts";
 import { TrunkCalls, type TrunkCallsDeps } from "./trunk-calls.ts";
 
@@ -42,6 +45,8 @@ export interface NodeCapacityDeps
     ): void;
     stop(eniId: string): void;
   };
+  /** Why calls for such work are held back now; undefined: they are not. */
+  readonly suspensionOf: (work: TrunkWork, priority: CallPriority) => Suspension | undefined;
   /** Asks for a reconcile of that node. */
   readonly wake: (nodeName: string) => void;
   readonly vpcId: string;
@@ -58,6 +63,7 @@ export interface AttachRefusal {
 
 /** Refusals of a member that make the trunk doubtful. Source: cloud/error-codes.ts. */
 const trunkReasons: ReadonlySet<string> = new Set(["TrunkNotReady", "TrunkNotSupported", "InterfaceNotFound"]);
+const trunkWorks: readonly TrunkWork[] = ["create", "attach", "look"];
 /** A vSwitch whose blocks could not be read. */
 const unreadRetryMs = 5_000;
 
@@ -121,6 +127,14 @@ export class NodeCapacityReconciler implements Reconciler {
     this.#wakeInstance(instanceId);
   }
 
+  /** Other calls than before are held back, or creations were allowed again: whoever waits may go on, or must wait. */
+  wakeWaiting(): void {
+    this.inventory.retry();
+    for (const { metadata, status } of this.#deps.records.lister.list()) {
+      if (findCondition(status?.conditions, interfacesReady)?.status !== "True") this.#deps.wake(metadata.name);
+    }
+  }
+
   async reconcile({ name }: Request, signal: AbortSignal): Promise<Result> {
     const record = this.#deps.records.lister.get(name);
     const core = this.#deps.nodes.lister.get(name);
@@ -177,6 +191,7 @@ export class NodeCapacityReconciler implements Reconciler {
     });
     const intent = toIntent(record);
     const lastCall = this.#calls.last(name);
+    const hold = this.#calls.holdOf(record, machine.trunk, intent);
     return {
       instanceId: machine.instanceId,
       zone: machine.facts.zone,
@@ -190,8 +205,18 @@ export class NodeCapacityReconciler implements Reconciler {
       knowledge: new Map(knowledge),
       ...(inventory.failure !== undefined && { listingFailure: inventory.failure }),
       ...(lastCall !== undefined && { lastCall }),
+      suspensions: this.#suspensions(),
+      ...(hold !== undefined && { hold }),
       nowMs: this.#deps.clock.now(),
     };
+  }
+
+  #suspensions(): TrunkState["suspensions"] {
+    const found = trunkWorks.flatMap((work) => {
+      const suspension = this.#deps.suspensionOf(work, "bind");
+      return suspension === undefined ? [] : [[work, suspension] as const];
+    });
+    return Object.fromEntries(found);
   }
 
   async #execute(served: Served, step: TrunkStep, signal: AbortSignal): Promise<void> {
@@ -205,7 +230,7 @@ export class NodeCapacityReconciler implements Reconciler {
         this.#deps.wake(name);
         return;
       case "create":
-        this.#calls.create(record, machine.trunk, step);
+        if (!this.#calls.create(record, machine.trunk, step)) this.#deps.wake(name);
         return;
       case "attach": {
         const { attempt } = toIntent(record);

@@ -1,16 +1,17 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
 import { annotations, labels } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { CreateRequest } from "../../domain/eni/create-request.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { AlreadyExistsError, OperatorError } from "../../runtime/errors.ts";
+import type { CreationCauses } from "../../runtime/creation-causes.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Places } from "../../runtime/places.ts";
 import type { Lister, ObjectClient } from "../../runtime/ports.ts";
 import type { Explanation, PodEniAction } from "./actions.ts";
-import { toCreateRequest, type CreateRequest } from "./create-request.ts";
+import { kindOf, toPodRequest } from "./create-request.ts";
 import { toCreationFailure } from "./creation.ts";
-import type { CreationCauses } from "./creation-causes.ts";
 import { toNetworkInterface, withEni } from "./records.ts";
 import { attemptsOf, ownFinalizers, type AllocationState } from "./state.ts";
 import { podOf, referenceTo, StatusWriter, type StatusWriterDeps } from "./status-writer.ts";
@@ -173,7 +174,7 @@ export class PodEniExecutor {
 
   #claimProbe(key: string, podEni: PodENI, { index, interface: name }: AllocationState): void {
     const allocation = podEni.spec?.allocations?.[index];
-    if (allocation !== undefined) this.#deps.creationCauses.claim(allocation, `${key}/${name}`);
+    if (allocation !== undefined) this.#deps.creationCauses.claim(kindOf(allocation), `${key}/${name}`);
   }
 
   #backOff(key: string, action: PodEniAction & { type: "backOff" }): void {
@@ -188,15 +189,15 @@ export class PodEniExecutor {
   #startCreate(key: string, podEni: PodENI, state: AllocationState): void {
     const { operations, cloud, vSwitches, timings, creationCauses } = this.#deps;
     const { interface: name, vSwitchId, isFixed, index } = state;
-    const request = toCreateRequest(podEni, state, this.#deps);
-    const allocation = podEni.spec?.allocations?.[index] ?? {};
+    const request = toPodRequest(podEni, state, this.#deps);
+    const kind = kindOf(podEni.spec?.allocations?.[index] ?? {});
     const priority: CallPriority = isFixed ? "bind-fixed" : "bind";
     const operationKey = `${key}/${name}`;
     operations.start(operationKey, key, async (signal) => {
       try {
         const options = { priority, signal, onTiming: (timing: CallTiming) => timings.called(key, timing) };
         const eni = await cloud.createEni(request, options);
-        creationCauses.succeeded(allocation);
+        creationCauses.succeeded(kind);
         // Until here the record counts as asking for it.
         vSwitches.taken(vSwitchId);
         // A cloud that had forgotten the token made a second one: the first is nobody's.
@@ -204,7 +205,8 @@ export class PodEniExecutor {
         return eni;
       } catch (error) {
         if (error instanceof OperatorError && error.cloud?.outcome === "unknown") this.#unanswered.add(operationKey);
-        creationCauses.failed(allocation, toCreationFailure(error, 1));
+        const failure = toCreationFailure(error, 1);
+        if (failure.remedy === "stop") creationCauses.failed(kind, failure);
         throw error;
       }
     });

@@ -142,6 +142,7 @@ function drawTrunkState(
     recordedIds,
     onInstance: draw.chance(0.8) ? enis.map(({ eniId }) => eniId) : undefined,
     taggedIds: draw.list(2, () => "eni-2"),
+    suspensions: draw.chance(0.1) ? { attach: { reason: "Degraded", message: "held back", sinceMs: 0 } } : {},
     knowledge: new Map(
       enis.map((eni) => [
         eni.eniId,
