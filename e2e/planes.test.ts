@@ -135,8 +135,9 @@ describe("planes", () => {
       const { kube } = world;
       await kube.apply(aPod({ namespace, name: "senior", plane: "late" }));
       await kube.apply(aPlane("late"));
-      const { message } = await untilPlaneHas("late", { type: "PodsUpToDate", status: "False", text: "senior" });
-      expect(message).toContain("on the shared network");
+      const late = await untilPlaneHas("late", { type: "PodsUpToDate", status: "False", text: "senior" });
+      expect(late).toMatchObject({ reason: "PodsPredatePlane" });
+      expect(late.message).toContain("on the shared network");
       expect((await kube.plane("late"))?.status?.status).toBe("Ready");
       await kube.deletePod(namespace, "senior");
       await untilPlaneHas("late", { type: "PodsUpToDate", status: "True" });

@@ -247,7 +247,7 @@ function drawLedger(draw: Draw) {
       { type: "running" },
       { type: "accepted", atMs: at() },
       { type: "unknown", atMs: at() },
-      { type: "refused", atMs: at(), retryAtMs: at() },
+      { type: "refused", atMs: at(), retryAtMs: at(), knowledgeHolds: draw.chance(0.5) },
     ]),
     tries: 1 + draw.below(50),
   });

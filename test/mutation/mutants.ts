@@ -145,14 +145,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "collects interfaces of others",
-    file: "controllers/interface-gc/plan.ts",
+    file: "domain/eni/orphans.ts",
     find: "  if (!isOurs(eni, state.clusterId)) return false;\n",
     replace: "",
     tests: ["controllers/interface-gc"],
   },
   {
     name: "collects an interface whose creation is on its way",
-    file: "controllers/interface-gc/plan.ts",
+    file: "domain/eni/orphans.ts",
     find: 'return state.unmadeInterfacesByUid.get(podEniUid)?.has(listed.interface ?? "eth0") !== true;',
     replace: "return true;",
     tests: ["controllers/interface-gc"],
@@ -192,7 +192,7 @@ export const mutants: readonly Mutant[] = [
     file: "controllers/pod-eni/create-request.ts",
     find: "deleteOnRelease: !isFixed,",
     replace: "deleteOnRelease: isFixed || !isFixed,",
-    tests: ["controllers/pod-eni"],
+    tests: ["controllers/interface-record"],
   },
   {
     name: "takes another pod of the same name for the same one",
