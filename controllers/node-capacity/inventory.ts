@@ -13,6 +13,7 @@ export interface InventoryDeps {
     ): Promise<readonly Eni[]>;
   };
   readonly vpcId: string;
+  readonly clusterId: string;
   /** True for an interface that a NetworkInterface names: its record says what becomes of it. */
   readonly isRecorded: (eniId: string) => boolean;
   /** Something about that instance is new. */
@@ -27,7 +28,7 @@ export interface InstanceView {
   readonly trunkIds: readonly string[];
   /** Interfaces beside the primary, the trunks and the members. */
   readonly others: readonly { readonly eniId: string; readonly isPool: boolean }[];
-  /** Members without a record; seen only when the instance was listed alone. */
+  /** Members without a record; those that came after the members were listed are not among them. */
   readonly foreignMemberIds: readonly string[];
 }
 
@@ -51,7 +52,8 @@ interface Want {
 
 /**
  * What is attached to which instance. One listing of the VPC serves all nodes: a start costs as many calls as there are pages,
- * and an instance is listed alone only when few are new, or when the cloud says that it is full.
+ * and an instance is listed alone only when few are new, when it has a trunk that others made, or when the cloud says that it
+ * is full.
  */
 export class Inventory {
   readonly #deps: InventoryDeps;
@@ -59,6 +61,8 @@ export class Inventory {
   readonly #trunks = new Map<string, TrunkKnowledge>();
   /** Trunks by the Node CR that they were made for, and that by trunk. */
   readonly #trunksByOwner = new Map<string, Set<string>>();
+  /** Trunks whose members were listed since they are known. */
+  readonly #openTrunks = new Set<string>();
   readonly #wanted = new Map<string, Want>();
   /** A first listing of all also finds trunks that a former process made and that are not attached. */
   #hasListedAll = false;
@@ -108,6 +112,7 @@ export class Inventory {
   }
 
   forgetInstance(instanceId: string): void {
+    for (const eniId of this.#views.get(instanceId)?.trunkIds ?? []) this.#openTrunks.delete(eniId);
     this.#views.delete(instanceId);
     this.#wanted.delete(instanceId);
   }
@@ -136,6 +141,7 @@ export class Inventory {
 
   forgetTrunk(eniId: string): void {
     this.#trunks.delete(eniId);
+    this.#openTrunks.delete(eniId);
     for (const [owner, ids] of this.#trunksByOwner) {
       if (ids.delete(eniId) && ids.size === 0) this.#trunksByOwner.delete(owner);
     }
@@ -207,12 +213,13 @@ export class Inventory {
 
   async #look(isPeriodic: boolean, signal: AbortSignal): Promise<void> {
     const firsts = [...this.#wanted].filter(([, { isAlone }]) => !isAlone).map(([instanceId]) => instanceId);
-    const alone = [...this.#wanted].filter(([, { isAlone }]) => isAlone).map(([instanceId]) => instanceId);
     const isFull = isPeriodic || firsts.length > (this.#hasListedAll ? singlesAtMost : 0);
-    if (isPeriodic)
-      alone.push(...[...this.#views].filter(([, view]) => view.foreignMemberIds.length > 0).map(([id]) => id));
+    const crowded = [...this.#views].filter(([, { foreignMemberIds }]) => foreignMemberIds.length > 0);
     if (isFull) await this.#lookAtAll(signal);
-    const singles = new Set(isFull ? alone : [...firsts, ...alone]);
+    // The listing of all may have asked for more of them.
+    const alone = [...this.#wanted].filter(([, { isAlone }]) => isAlone).map(([instanceId]) => instanceId);
+    const more = isPeriodic ? crowded.map(([instanceId]) => instanceId) : [];
+    const singles = new Set([...(isFull ? [] : firsts), ...alone, ...more]);
     await Promise.all([...singles].map((instanceId) => this.#lookAt(instanceId, signal)));
   }
 
@@ -230,30 +237,36 @@ export class Inventory {
     }
     const byInstance = groupByInstance([...trunks, ...secondaries]);
     const asked = [...this.#wanted].filter(([, { atMs }]) => atMs <= beganAtMs).map(([instanceId]) => instanceId);
-    const known = new Set([...this.#views.keys(), ...asked]);
-    for (const instanceId of known) {
-      const foreignMemberIds = this.#views.get(instanceId)?.foreignMemberIds ?? [];
-      this.#see(instanceId, byInstance.get(instanceId) ?? [], foreignMemberIds, beganAtMs);
-      this.#answer(instanceId, beganAtMs, false);
+    const known = [...new Set([...this.#views.keys(), ...asked])];
+    const closed = known.filter((instanceId) => this.#hidesMembers(byInstance.get(instanceId) ?? []));
+    const isTogether = closed.length > singlesAtMost;
+    const members = isTogether ? groupByInstance(await list("Member")) : undefined;
+    // What is on the others is not known before they are listed alone.
+    if (!isTogether) for (const instanceId of closed) this.#wanted.set(instanceId, { atMs: beganAtMs, isAlone: true });
+    for (const instanceId of isTogether ? known : known.filter((each) => !closed.includes(each))) {
+      this.#see(instanceId, byInstance.get(instanceId) ?? [], members && (members.get(instanceId) ?? []), beganAtMs);
+      this.#answer(instanceId, beganAtMs, isTogether);
     }
   }
 
+  /** Only a trunk that this program did not make for a machine of this cluster comes with members of others. */
+  #hidesMembers(enis: readonly Eni[]): boolean {
+    const isMade = (own: Eni["tags"]): boolean =>
+      own[tags.nodeUid] !== undefined && own[tags.clusterId] === this.#deps.clusterId;
+    return enis.some((eni) => eni.type === "Trunk" && !isMade(eni.tags) && !this.#openTrunks.has(eni.eniId));
+  }
+
   async #lookAt(instanceId: string, signal: AbortSignal): Promise<void> {
-    const { cloud, clock, isRecorded } = this.#deps;
+    const { cloud, clock } = this.#deps;
     const beganAtMs = clock.now();
     const enis = await cloud.listEnis({ instanceId }, { priority, signal });
-    const members = enis.filter(({ type, eniId }) => type === "Member" && !isRecorded(eniId));
     for (const eni of enis) if (eni.type === "Trunk") this.observe(eni.eniId, eni, beganAtMs);
     for (const eniId of this.#views.get(instanceId)?.trunkIds ?? []) {
       // It is not there any more; whether it still is anywhere, only a look at it can say.
       if (!enis.some((eni) => eni.eniId === eniId)) this.doubt(eniId);
     }
-    this.#see(
-      instanceId,
-      enis,
-      members.map(({ eniId }) => eniId),
-      beganAtMs,
-    );
+    const members = enis.filter(({ type }) => type === "Member");
+    this.#see(instanceId, enis, members, beganAtMs);
     this.#answer(instanceId, beganAtMs, true);
   }
 
@@ -263,16 +276,20 @@ export class Inventory {
     if (want !== undefined && want.atMs <= beganAtMs && (wasAlone || !want.isAlone)) this.#wanted.delete(instanceId);
   }
 
-  #see(instanceId: string, enis: readonly Eni[], foreignMemberIds: readonly string[], observedAtMs: number): void {
+  /** @param members undefined when they were not listed: those that were found before stay */
+  #see(instanceId: string, enis: readonly Eni[], members: readonly Eni[] | undefined, observedAtMs: number): void {
     const { isRecorded, onChanged } = this.#deps;
+    const trunkIds = enis.filter(({ type }) => type === "Trunk").map(({ eniId }) => eniId);
+    if (members !== undefined) for (const eniId of trunkIds) this.#openTrunks.add(eniId);
+    const foreign = members?.map(({ eniId }) => eniId).filter((eniId) => !isRecorded(eniId));
     const others = enis.filter(
       ({ type, eniId, tags: own }) =>
         type === "Secondary" && !isRecorded(eniId) && own[tags.creator] !== creatorTagValue,
     );
     this.#views.set(instanceId, {
-      trunkIds: enis.filter(({ type }) => type === "Trunk").map(({ eniId }) => eniId),
+      trunkIds,
       others: others.map((eni) => ({ eniId: eni.eniId, isPool: eni.tags[tags.creator] === machineCreatorTagValue })),
-      foreignMemberIds,
+      foreignMemberIds: foreign ?? this.#views.get(instanceId)?.foreignMemberIds ?? [],
       observedAtMs,
     });
     onChanged(instanceId);

@@ -9,11 +9,20 @@ import { selectVSwitch } from "../../domain/vswitch/select.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import type { Lister, Random } from "../../runtime/ports.ts";
 import type { Reconciler, Request, Result } from "../../runtime/reconcile.ts";
-import { interfacesReady, progressReasons, reasons, type Explanation } from "./conditions.ts";
+import { interfacesReady, reasons, type Explanation } from "./conditions.ts";
 import { Inventory, type InventoryDeps } from "./inventory.ts";
 import { toOccupancy } from "./occupancy.ts";
 import { planTrunk, type TrunkPlan, type TrunkStep } from "./plan.ts";
-import { toAttachable, type Attachable, type Occupancy, type Publication, type ServingTrunk } from "./publication.ts";
+import {
+  explainServed,
+  keep,
+  toAttachable,
+  withoutTrunk,
+  type Occupancy,
+  type Publication,
+  type ServingTrunk,
+  type Why,
+} from "./publication.ts";
 import { Publisher, type PublisherDeps } from "./publisher.ts";
 import {
   isServed,
@@ -299,13 +308,17 @@ export class NodeCapacityReconciler implements Reconciler {
     if (plan?.isDoubtful === true) return keep(plan.explanation ?? listing);
     const { capability } = machine;
     const occupancy = toOccupancy(record, capability.mode, view, this.#deps);
-    const explanation = explainServed(machine, occupancy);
+    const explanation = explainServed(machine.capability, occupancy);
     if (plan?.step.type === "ready")
       return this.#toTrunkPublication(plan.step.eni, { explanation, occupancy }, served, signal);
     const attachable = toAttachable(capability, occupancy, false);
     if (plan === undefined) return { explanation, attachable, trunk: "keep" };
     const why = plan.explanation ?? listing;
-    return { explanation: { isReady: false, ...why }, attachable: withoutTrunk(attachable, why), trunk: undefined };
+    return {
+      explanation: { isReady: false, ...why },
+      attachable: withoutTrunk(attachable, why.reason),
+      trunk: undefined,
+    };
   }
 
   async #toTrunkPublication(
@@ -368,35 +381,9 @@ export class NodeCapacityReconciler implements Reconciler {
   }
 }
 
-interface Why {
-  readonly reason: string;
-  readonly message: string;
-}
-
 type Said = Publication & { readonly retryAfterMs?: number };
 
 const listing = { reason: reasons.looking, message: "the instance's interfaces are being listed" } as const;
-
-/** Too little is known to say something else than before. */
-function keep({ reason, message }: Why): Publication {
-  return { explanation: { isReady: false, reason, message }, attachable: "keep", trunk: "keep" };
-}
-
-/** On the way to the trunk the number of addresses waits, so that one write brings both. */
-function withoutTrunk(attachable: Attachable, { reason }: Why): Attachable {
-  return progressReasons.has(reason) ? { ...attachable, maxAvailableIp: "keep" } : attachable;
-}
-
-/** Others took every place: waiting for pods to end does not help. What is only leaving does not count. */
-function explainServed({ capability }: Served["machine"], occupancy: Occupancy): Explanation {
-  const { eni, memberEni } = toAttachable(capability, { ...occupancy, leaving: 0 }, true);
-  if (eni !== 0 && memberEni !== 0) {
-    return { isReady: true, reason: reasons.published, message: "" };
-  }
-  const count = occupancy.strangers + occupancy.pool + occupancy.foreignMembers;
-  const message = `${count} interfaces of others take every place of the instance`;
-  return { isReady: false, reason: reasons.noFreeInterface, message };
-}
 
 /** The result with the shortest of the delays; undefined asks for none. */
 function soonest(...delays: readonly (number | undefined)[]): Result {
