@@ -229,23 +229,28 @@ export class Inventory {
     const list = (type: EniType): Promise<readonly Eni[]> => cloud.listEnis({ vpcId, type }, { priority, signal });
     const [trunks, secondaries] = await Promise.all([list("Trunk"), list("Secondary")]);
     this.#hasListedAll = true;
+    this.#observeAll(trunks, beganAtMs);
+    const byInstance = groupByInstance([...trunks, ...secondaries]);
+    const asked = [...this.#wanted].filter(([, { atMs }]) => atMs <= beganAtMs).map(([instanceId]) => instanceId);
+    const known = [...new Set([...this.#views.keys(), ...asked])];
+    const closed = known.filter((instanceId) => this.#hidesMembers(byInstance.get(instanceId) ?? []));
+    if (closed.length > singlesAtMost) {
+      const members = groupByInstance(await list("Member"));
+      for (const id of known) this.#see(id, byInstance.get(id) ?? [], members.get(id) ?? [], beganAtMs);
+      return;
+    }
+    // What is on these is not known before they are listed alone.
+    for (const instanceId of closed) this.#wanted.set(instanceId, { atMs: beganAtMs, isAlone: true });
+    for (const id of known) if (!closed.includes(id)) this.#see(id, byInstance.get(id) ?? [], undefined, beganAtMs);
+  }
+
+  /** A trunk that a listing of all does not show is nowhere; one that has been for long is of no interest any more. */
+  #observeAll(trunks: readonly Eni[], beganAtMs: number): void {
     const listed = new Set(trunks.map(({ eniId }) => eniId));
     for (const trunk of trunks) this.observe(trunk.eniId, trunk, beganAtMs);
     for (const [eniId, known] of this.#trunks) {
       if (!listed.has(eniId)) this.observe(eniId, undefined, beganAtMs);
       if (known.eni === undefined && beganAtMs - known.sameSinceMs > lookEveryMs) this.forgetTrunk(eniId);
-    }
-    const byInstance = groupByInstance([...trunks, ...secondaries]);
-    const asked = [...this.#wanted].filter(([, { atMs }]) => atMs <= beganAtMs).map(([instanceId]) => instanceId);
-    const known = [...new Set([...this.#views.keys(), ...asked])];
-    const closed = known.filter((instanceId) => this.#hidesMembers(byInstance.get(instanceId) ?? []));
-    const isTogether = closed.length > singlesAtMost;
-    const members = isTogether ? groupByInstance(await list("Member")) : undefined;
-    // What is on the others is not known before they are listed alone.
-    if (!isTogether) for (const instanceId of closed) this.#wanted.set(instanceId, { atMs: beganAtMs, isAlone: true });
-    for (const instanceId of isTogether ? known : known.filter((each) => !closed.includes(each))) {
-      this.#see(instanceId, byInstance.get(instanceId) ?? [], members && (members.get(instanceId) ?? []), beganAtMs);
-      this.#answer(instanceId, beganAtMs, isTogether);
     }
   }
 
@@ -267,13 +272,12 @@ export class Inventory {
     }
     const members = enis.filter(({ type }) => type === "Member");
     this.#see(instanceId, enis, members, beganAtMs);
-    this.#answer(instanceId, beganAtMs, true);
   }
 
   /** What was asked for before the listing began has its answer. */
-  #answer(instanceId: string, beganAtMs: number, wasAlone: boolean): void {
+  #answer(instanceId: string, beganAtMs: number, withMembers: boolean): void {
     const want = this.#wanted.get(instanceId);
-    if (want !== undefined && want.atMs <= beganAtMs && (wasAlone || !want.isAlone)) this.#wanted.delete(instanceId);
+    if (want !== undefined && want.atMs <= beganAtMs && (withMembers || !want.isAlone)) this.#wanted.delete(instanceId);
   }
 
   /** @param members undefined when they were not listed: those that were found before stay */
@@ -292,6 +296,7 @@ export class Inventory {
       foreignMemberIds: foreign ?? this.#views.get(instanceId)?.foreignMemberIds ?? [],
       observedAtMs,
     });
+    this.#answer(instanceId, observedAtMs, members !== undefined);
     onChanged(instanceId);
   }
 
