@@ -226,6 +226,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     for (const plane of podNetworkings.lister.list()) {
       if (isUnready(plane)) controllers.podNetworking.enqueue(plane.metadata.name);
     }
+    nodes.lister.list().forEach(wakeNode);
     nodeCapacity?.reconciler.wakeWaiting();
     // A creation whose answer was lost, of a pod that has gone meanwhile.
     collector.requestSweep();

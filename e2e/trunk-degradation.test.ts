@@ -62,11 +62,14 @@ describe("machines that join while calls to the cloud are held back", () => {
     await degrade("l0");
     const before = calls();
     await joinAll(names);
+    // Nobody has asked for what a machine of that type can carry.
+    await machines.join("new-type", { instanceType: "ecs.g7.4xlarge" });
     await untilAllSay(names, /^Degraded: calls to the cloud are suspended: degradation l0 \(configuration\)$/);
+    await untilAllSay(["new-type"], /^NodeRecordIncomplete: .*degradation l0/);
     expect(calls()).toBe(before);
-    expect(await failedEvents(names)).toEqual([]);
+    expect(await failedEvents([...names, "new-type"])).toEqual([]);
     await degrade("");
-    await untilAllServe(names);
+    await untilAllServe([...names, "new-type"]);
   }, 180_000);
 
   it("a cloud that is down: the same, and since when", async () => {

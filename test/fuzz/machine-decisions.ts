@@ -37,7 +37,7 @@ function checkNode({ node: record, coreNode: node }: Objects, draw: Draw): void 
       { type: "found", instanceType: drawInstanceType(draw) },
       { type: "missing" },
       { type: "denied", message: "no", missingAction: "ecs:DescribeInstanceTypes" },
-      { type: "failed", message: "no", retryAfterMs: draw.below(100_000) },
+      { type: "failed", message: "no", retryAfterMs: draw.below(100_000), isHeldBack: draw.chance(0.5) },
     ]),
     config: draw.pick<NonNullable<Lookups["config"]>>([
       { type: "found", config },
