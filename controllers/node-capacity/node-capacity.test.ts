@@ -331,6 +331,22 @@ describe("degradation", () => {
     },
   );
 
+  it.each(["create", "attach"] as const)(
+    "a level that begins while %s waits for its quota makes no event",
+    async (held) => {
+      const world = aWorld();
+      world.start();
+      world.onTurn = (work) => (work === held ? world.degrade("l0") : undefined);
+      await world.clock.advance(20_000);
+      expect(reasonsOf(world)).toEqual(["Degraded", "Degraded"]);
+      world.onTurn = () => undefined;
+      world.degrade("");
+      await untilServing(world);
+      await world.clock.advance(1_000);
+      expect(world.events.map(({ reason }) => reason)).toEqual(["CreateENISucceed", "AttachENISucceed"]);
+    },
+  );
+
   it("a level that lasts a few seconds costs no write on the two objects", async () => {
     const world = aWorld();
     world.start();
