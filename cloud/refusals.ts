@@ -11,7 +11,7 @@ export const tryEveryMs = 20_000;
 
 /**
  * APIs of which one call is as good as another. CreateNetworkInterface is none: what is denied to one pod may be allowed to
- * another (controllers/pod-eni/creation-causes.ts). Reads of vSwitches and instance types are shared by their caches.
+ * another (runtime/creation-causes.ts). Reads of vSwitches and instance types are shared by their caches.
  */
 const closable: ReadonlySet<ApiName> = new Set<ApiName>([
   "DescribeNetworkInterfaces",

@@ -13,6 +13,7 @@ import { everyGate, gateIndex } from "../domain/pod-network/scheduling-gate.ts";
 import { isFixed } from "../domain/retention/retention.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import { Controller } from "../runtime/controller.ts";
+import { CreationCauses } from "../runtime/creation-causes.ts";
 import { Operations } from "../runtime/operations.ts";
 import { Places } from "../runtime/places.ts";
 import type { KubeObject, SharedClock } from "../runtime/ports.ts";
@@ -63,6 +64,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
   const ledger = new networkInterfaceController.EniLedger();
   const timings = new podEniController.TimingBook();
   const sharedCauses = new SharedCauses(clock);
+  const creationCauses = new CreationCauses(sharedCauses);
   const bindMetrics = createBindMetrics(metrics.registry, places);
   const suspensionOf = (work: keyof typeof apiOf, priority: CallPriority) => cloud.suspensionOf(apiOf[work], priority);
   const collector = new InterfaceCollector({
@@ -113,7 +115,7 @@ export function createControllers(world: World, parts: ControllerParts): Control
     vSwitches: cloud.vSwitches,
     operations: creations,
     places,
-    creationCauses: new podEniController.CreationCauses(sharedCauses),
+    creationCauses,
     timings,
     recorder: recorder.forController(podEniController.name),
     onCreated: (eni) => ledger.observe(eni.eniId, eni, clock.now()),
@@ -130,7 +132,11 @@ export function createControllers(world: World, parts: ControllerParts): Control
     log,
   });
   const nodeCapacity = isNodeCapacityEnabled(config)
-    ? createNodeCapacity(world, parts, () => collector.requestSweep())
+    ? createNodeCapacity(world, parts, {
+        creationCauses,
+        suspensionOf,
+        requestSweep: () => collector.requestSweep(),
+      })
     : undefined;
   const networkInterfaceReconciler = new networkInterfaceController.NetworkInterfaceReconciler({
     lister: networkInterfaces.lister,
@@ -229,12 +235,15 @@ export function createControllers(world: World, parts: ControllerParts): Control
     for (const plane of podNetworkings.lister.list()) {
       if (isUnready(plane)) controllers.podNetworking.enqueue(plane.metadata.name);
     }
+    nodes.lister.list().forEach(wakeNode);
+    nodeCapacity?.reconciler.wakeWaiting();
     // A creation whose answer was lost, of a pod that has gone meanwhile.
     collector.requestSweep();
   });
   sharedCauses.onLifted(() => {
     const waiting = podEnis.lister.list().filter(({ status }) => ["", "Binding"].includes(status?.phase ?? ""));
     for (const podEni of waiting) wakePodEni(keyOfObject(podEni));
+    nodeCapacity?.reconciler.wakeWaiting();
   });
   creations.onSettled(wakePodEni);
   effects.onSettled((eniId) => controllers.networkInterface.enqueue(eniId));

@@ -24,7 +24,7 @@ export function isNodeCapacityEnabled({ controllers, centralizedIpam }: Controlp
 export function createNodeCapacity(
   world: World,
   { caches, cloud, recorder }: ControllerParts,
-  requestSweep: () => void,
+  shared: Pick<nodeCapacityController.NodeCapacityDeps, "creationCauses" | "suspensionOf" | "requestSweep">,
 ): NodeCapacity {
   const { config, clock, random, log, metrics } = world;
   const { pods, nodes, networkInterfaces, nodeRecords } = caches;
@@ -41,7 +41,7 @@ export function createNodeCapacity(
     operations,
     recorder: recorder.forController(name),
     wake: (nodeName) => controller.enqueue(nodeName),
-    requestSweep,
+    ...shared,
     clusterId: config.clusterId,
     vpcId: config.vpcId,
     random,

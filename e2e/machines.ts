@@ -78,13 +78,14 @@ export class Machines {
     return body;
   }
 
-  /** An interface of somebody else takes a place of the machine. @returns its id */
-  async occupy({ instanceId, zone }: NodeSpec): Promise<string> {
+  /** An interface of somebody else takes a place of the machine, or of that trunk. @returns its id */
+  async occupy({ instanceId, zone }: NodeSpec, trunkEniId?: string): Promise<string> {
     const VSwitchId = zone === "cn-hangzhou-h" ? "vsw-nodes-h" : "vsw-nodes-i";
     const request = { VSwitchId, "SecurityGroupIds.1": landscape.securityGroupId };
     const made = (await this.call("CreateNetworkInterface", request)) as { readonly NetworkInterfaceId: string };
     const { NetworkInterfaceId } = made;
-    await this.call("AttachNetworkInterface", { NetworkInterfaceId, InstanceId: instanceId });
+    const place = trunkEniId === undefined ? {} : { TrunkNetworkInstanceId: trunkEniId };
+    await this.call("AttachNetworkInterface", { NetworkInterfaceId, InstanceId: instanceId, ...place });
     return NetworkInterfaceId;
   }
 

@@ -81,6 +81,17 @@ describe("what a machine can carry", () => {
     expect(machines.trunksOf(node.instanceId).map(({ eniId }) => eniId)).toEqual([trunk]);
   });
 
+  scenario("takes over a trunk that carries somebody else's members: publishes fewer", async () => {
+    const { cloud, cluster } = machines.world.sandbox;
+    const node = await machines.make("shared");
+    const trunk = cloud.addTrunk(node.instanceId);
+    const occupied = [await machines.occupy(node, trunk), await machines.occupy(node, trunk)];
+    await cluster.addNode(node);
+    const found = await machines.untilServing(node.name);
+    expect([found.metadata.annotations?.[trunkOn], membersOf(found)]).toEqual([trunk, "50"]);
+    expect(occupied.map((eniId) => machines.eni(eniId)?.type)).toEqual(["Member", "Member"]);
+  });
+
   scenario("publishes whole interfaces on a node in exclusive mode, less the places that others took", async () => {
     const node = await machines.make("exclusive", { exclusive: true });
     await machines.occupy(node);

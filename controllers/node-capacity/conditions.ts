@@ -1,10 +1,12 @@
+import { suspensionReasons } from "../../domain/suspension/suspension.ts";
+
 /**
  * Type of the condition on the Node CR: pods with interfaces of their own can be served on the machine. The core Node says the
  * same with the condition type `TerwayInterfaces`.
  */
 export const interfacesReady = "InterfacesReady";
 
-/** Every reason of `InterfacesReady`, beside those of refused calls (docs/conditions.md). */
+/** Every reason of `InterfacesReady`, beside those of refused calls and of suspensions (docs/conditions.md). */
 export const reasons = {
   /** True: what can be attached is published on the core Node. */
   published: "CapacityPublished",
@@ -38,6 +40,7 @@ export const reasons = {
 
 /** Reasons that are normal for some seconds: they are written only when they last. */
 export const progressReasons: ReadonlySet<string> = new Set([
+  ...Object.values(suspensionReasons),
   reasons.incomplete,
   reasons.looking,
   reasons.creating,

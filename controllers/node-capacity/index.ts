@@ -1,5 +1,5 @@
 /** Controller `node-capacity`: gives each machine its trunk, and publishes how many interfaces for pods it can carry now. */
-export { NodeCapacityReconciler } from "./reconciler.ts";
+export { NodeCapacityReconciler, type NodeCapacityDeps } from "./reconciler.ts";
 
 /** Of its metrics and log lines. */
 export const name = "node-capacity";

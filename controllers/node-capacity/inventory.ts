@@ -1,6 +1,6 @@
 import { creatorTagValue, machineCreatorTagValue, tags } from "../../crds/v1beta1/names.ts";
 import type { CallPriority, Eni, EniType } from "../../domain/eni/eni.ts";
-import { isAbort, OperatorError } from "../../runtime/errors.ts";
+import { isAbort, OperatorError, SuspendedError } from "../../runtime/errors.ts";
 import type { Clock, Logger, Random } from "../../runtime/ports.ts";
 import type { TrunkKnowledge } from "./state.ts";
 
@@ -13,6 +13,7 @@ export interface InventoryDeps {
     ): Promise<readonly Eni[]>;
   };
   readonly vpcId: string;
+  readonly clusterId: string;
   /** True for an interface that a NetworkInterface names: its record says what becomes of it. */
   readonly isRecorded: (eniId: string) => boolean;
   /** Something about that instance is new. */
@@ -27,7 +28,7 @@ export interface InstanceView {
   readonly trunkIds: readonly string[];
   /** Interfaces beside the primary, the trunks and the members. */
   readonly others: readonly { readonly eniId: string; readonly isPool: boolean }[];
-  /** Members without a record; seen only when the instance was listed alone. */
+  /** Members without a record; those that came after the members were listed are not among them. */
   readonly foreignMemberIds: readonly string[];
 }
 
@@ -40,6 +41,8 @@ const retryMs = 5_000;
 const singlesAtMost = 4;
 /** An instance that was listed so recently is not listed again for a refusal. */
 const freshMs = 10_000;
+/** A look, whoever asks for it: `gc` would be held back together with the collector's work (docs/degradation.md). */
+const priority: CallPriority = "release";
 
 interface Want {
   readonly atMs: number;
@@ -49,7 +52,8 @@ interface Want {
 
 /**
  * What is attached to which instance. One listing of the VPC serves all nodes: a start costs as many calls as there are pages,
- * and an instance is listed alone only when few are new, or when the cloud says that it is full.
+ * and an instance is listed alone only when few are new, when it has a trunk that others made, or when the cloud says that it
+ * is full.
  */
 export class Inventory {
   readonly #deps: InventoryDeps;
@@ -57,6 +61,8 @@ export class Inventory {
   readonly #trunks = new Map<string, TrunkKnowledge>();
   /** Trunks by the Node CR that they were made for, and that by trunk. */
   readonly #trunksByOwner = new Map<string, Set<string>>();
+  /** Trunks whose members were listed since they are known. */
+  readonly #openTrunks = new Set<string>();
   readonly #wanted = new Map<string, Want>();
   /** A first listing of all also finds trunks that a former process made and that are not attached. */
   #hasListedAll = false;
@@ -89,8 +95,7 @@ export class Inventory {
   /** Asks for a first listing. */
   need(instanceId: string): void {
     if (this.#views.has(instanceId) || this.#wanted.has(instanceId)) return;
-    this.#wanted.set(instanceId, { atMs: this.#deps.clock.now(), isAlone: false });
-    this.#wake();
+    this.#want(instanceId, { atMs: this.#deps.clock.now(), isAlone: false });
   }
 
   /** The cloud refused something that should have worked: what is known of a known instance is wrong. */
@@ -98,11 +103,16 @@ export class Inventory {
     const view = this.#views.get(instanceId);
     const nowMs = this.#deps.clock.now();
     if (view === undefined || nowMs - view.observedAtMs < freshMs) return;
-    this.#wanted.set(instanceId, { atMs: nowMs, isAlone: true });
-    this.#wake();
+    this.#want(instanceId, { atMs: nowMs, isAlone: true });
+  }
+
+  /** Other calls than before are held back: what failed for that may go well now. */
+  retry(): void {
+    if (this.#failure !== undefined) this.#wake();
   }
 
   forgetInstance(instanceId: string): void {
+    for (const eniId of this.#views.get(instanceId)?.trunkIds ?? []) this.#openTrunks.delete(eniId);
     this.#views.delete(instanceId);
     this.#wanted.delete(instanceId);
   }
@@ -131,6 +141,7 @@ export class Inventory {
 
   forgetTrunk(eniId: string): void {
     this.#trunks.delete(eniId);
+    this.#openTrunks.delete(eniId);
     for (const [owner, ids] of this.#trunksByOwner) {
       if (ids.delete(eniId) && ids.size === 0) this.#trunksByOwner.delete(owner);
     }
@@ -145,13 +156,23 @@ export class Inventory {
     const { clock } = this.#deps;
     let dueAtMs = this.#nextMs();
     for (;;) {
-      if (this.#failure !== undefined) await clock.sleep(retryMs, signal).catch(() => undefined);
-      else await this.#sleep(this.#wanted.size > 0 ? gatherMs : Math.max(0, dueAtMs - clock.now()), signal);
+      await this.#sleep(this.#pauseMs(dueAtMs), signal);
       if (signal.aborted) return;
       const isDue = clock.now() >= dueAtMs;
       await this.#lookSafely(isDue && this.#views.size > 0, signal);
       if (isDue && this.#failure === undefined) dueAtMs = this.#nextMs();
     }
+  }
+
+  #pauseMs(dueAtMs: number): number {
+    if (this.#failure !== undefined) return retryMs;
+    return this.#wanted.size > 0 ? gatherMs : Math.max(0, dueAtMs - this.#deps.clock.now());
+  }
+
+  #want(instanceId: string, want: Want): void {
+    this.#wanted.set(instanceId, want);
+    // After a failure nobody's turn comes early.
+    if (this.#failure === undefined) this.#wake();
   }
 
   #nextMs(): number {
@@ -175,83 +196,107 @@ export class Inventory {
       await this.#look(isPeriodic, signal);
       this.#failure = undefined;
     } catch (error) {
-      if (signal.aborted) return;
-      this.#failure = { reason: reasonOf(error), message: error instanceof Error ? error.message : String(error) };
-      this.#deps.log.warn("interfaces could not be listed; trying again", { controller: "node-capacity", error });
-      for (const instanceId of this.#wanted.keys()) this.#deps.onChanged(instanceId);
+      if (!signal.aborted) this.#failed(error);
     }
+  }
+
+  /** The same failure, time and again, is one piece of news; that calls are held back, others have said. */
+  #failed(error: unknown): void {
+    const failure = { reason: reasonOf(error), message: error instanceof Error ? error.message : String(error) };
+    if (this.#failure?.message === failure.message) return;
+    this.#failure = failure;
+    if (!(error instanceof SuspendedError)) {
+      this.#deps.log.warn("interfaces could not be listed; trying again", { controller: "node-capacity", error });
+    }
+    for (const instanceId of this.#wanted.keys()) this.#deps.onChanged(instanceId);
   }
 
   async #look(isPeriodic: boolean, signal: AbortSignal): Promise<void> {
     const firsts = [...this.#wanted].filter(([, { isAlone }]) => !isAlone).map(([instanceId]) => instanceId);
-    const alone = [...this.#wanted].filter(([, { isAlone }]) => isAlone).map(([instanceId]) => instanceId);
     const isFull = isPeriodic || firsts.length > (this.#hasListedAll ? singlesAtMost : 0);
-    if (isPeriodic)
-      alone.push(...[...this.#views].filter(([, view]) => view.foreignMemberIds.length > 0).map(([id]) => id));
-    if (isFull) await this.#lookAtAll(isPeriodic ? "gc" : "release", signal);
-    const singles = new Set(isFull ? alone : [...firsts, ...alone]);
+    const crowded = [...this.#views].filter(([, { foreignMemberIds }]) => foreignMemberIds.length > 0);
+    if (isFull) await this.#lookAtAll(signal);
+    // The listing of all may have asked for more of them.
+    const alone = [...this.#wanted].filter(([, { isAlone }]) => isAlone).map(([instanceId]) => instanceId);
+    const more = isPeriodic ? crowded.map(([instanceId]) => instanceId) : [];
+    const singles = new Set([...(isFull ? [] : firsts), ...alone, ...more]);
     await Promise.all([...singles].map((instanceId) => this.#lookAt(instanceId, signal)));
   }
 
-  async #lookAtAll(priority: CallPriority, signal: AbortSignal): Promise<void> {
+  async #lookAtAll(signal: AbortSignal): Promise<void> {
     const { cloud, vpcId, clock } = this.#deps;
     const beganAtMs = clock.now();
     const list = (type: EniType): Promise<readonly Eni[]> => cloud.listEnis({ vpcId, type }, { priority, signal });
     const [trunks, secondaries] = await Promise.all([list("Trunk"), list("Secondary")]);
     this.#hasListedAll = true;
+    this.#observeAll(trunks, beganAtMs);
+    const byInstance = groupByInstance([...trunks, ...secondaries]);
+    const asked = [...this.#wanted].filter(([, { atMs }]) => atMs <= beganAtMs).map(([instanceId]) => instanceId);
+    const known = [...new Set([...this.#views.keys(), ...asked])];
+    const closed = known.filter((instanceId) => this.#hidesMembers(byInstance.get(instanceId) ?? []));
+    if (closed.length > singlesAtMost) {
+      const members = groupByInstance(await list("Member"));
+      for (const id of known) this.#see(id, byInstance.get(id) ?? [], members.get(id) ?? [], beganAtMs);
+      return;
+    }
+    // What is on these is not known before they are listed alone.
+    for (const instanceId of closed) this.#wanted.set(instanceId, { atMs: beganAtMs, isAlone: true });
+    for (const id of known) if (!closed.includes(id)) this.#see(id, byInstance.get(id) ?? [], undefined, beganAtMs);
+  }
+
+  /** A trunk that a listing of all does not show is nowhere; one that has been for long is of no interest any more. */
+  #observeAll(trunks: readonly Eni[], beganAtMs: number): void {
     const listed = new Set(trunks.map(({ eniId }) => eniId));
     for (const trunk of trunks) this.observe(trunk.eniId, trunk, beganAtMs);
     for (const [eniId, known] of this.#trunks) {
       if (!listed.has(eniId)) this.observe(eniId, undefined, beganAtMs);
       if (known.eni === undefined && beganAtMs - known.sameSinceMs > lookEveryMs) this.forgetTrunk(eniId);
     }
-    const byInstance = groupByInstance([...trunks, ...secondaries]);
-    const asked = [...this.#wanted].filter(([, { atMs }]) => atMs <= beganAtMs).map(([instanceId]) => instanceId);
-    const known = new Set([...this.#views.keys(), ...asked]);
-    for (const instanceId of known) {
-      const foreignMemberIds = this.#views.get(instanceId)?.foreignMemberIds ?? [];
-      this.#see(instanceId, byInstance.get(instanceId) ?? [], foreignMemberIds, beganAtMs);
-      this.#answer(instanceId, beganAtMs, false);
-    }
+  }
+
+  /** Only a trunk that this program did not make for a machine of this cluster comes with members of others. */
+  #hidesMembers(enis: readonly Eni[]): boolean {
+    const isMade = (own: Eni["tags"]): boolean =>
+      own[tags.nodeUid] !== undefined && own[tags.clusterId] === this.#deps.clusterId;
+    return enis.some((eni) => eni.type === "Trunk" && !isMade(eni.tags) && !this.#openTrunks.has(eni.eniId));
   }
 
   async #lookAt(instanceId: string, signal: AbortSignal): Promise<void> {
-    const { cloud, clock, isRecorded } = this.#deps;
+    const { cloud, clock } = this.#deps;
     const beganAtMs = clock.now();
-    const enis = await cloud.listEnis({ instanceId }, { priority: "release", signal });
-    const members = enis.filter(({ type, eniId }) => type === "Member" && !isRecorded(eniId));
+    const enis = await cloud.listEnis({ instanceId }, { priority, signal });
     for (const eni of enis) if (eni.type === "Trunk") this.observe(eni.eniId, eni, beganAtMs);
     for (const eniId of this.#views.get(instanceId)?.trunkIds ?? []) {
       // It is not there any more; whether it still is anywhere, only a look at it can say.
       if (!enis.some((eni) => eni.eniId === eniId)) this.doubt(eniId);
     }
-    this.#see(
-      instanceId,
-      enis,
-      members.map(({ eniId }) => eniId),
-      beganAtMs,
-    );
-    this.#answer(instanceId, beganAtMs, true);
+    const members = enis.filter(({ type }) => type === "Member");
+    this.#see(instanceId, enis, members, beganAtMs);
   }
 
   /** What was asked for before the listing began has its answer. */
-  #answer(instanceId: string, beganAtMs: number, wasAlone: boolean): void {
+  #answer(instanceId: string, beganAtMs: number, withMembers: boolean): void {
     const want = this.#wanted.get(instanceId);
-    if (want !== undefined && want.atMs <= beganAtMs && (wasAlone || !want.isAlone)) this.#wanted.delete(instanceId);
+    if (want !== undefined && want.atMs <= beganAtMs && (withMembers || !want.isAlone)) this.#wanted.delete(instanceId);
   }
 
-  #see(instanceId: string, enis: readonly Eni[], foreignMemberIds: readonly string[], observedAtMs: number): void {
+  /** @param members undefined when they were not listed: those that were found before stay */
+  #see(instanceId: string, enis: readonly Eni[], members: readonly Eni[] | undefined, observedAtMs: number): void {
     const { isRecorded, onChanged } = this.#deps;
+    const trunkIds = enis.filter(({ type }) => type === "Trunk").map(({ eniId }) => eniId);
+    if (members !== undefined) for (const eniId of trunkIds) this.#openTrunks.add(eniId);
+    const foreign = members?.map(({ eniId }) => eniId).filter((eniId) => !isRecorded(eniId));
     const others = enis.filter(
       ({ type, eniId, tags: own }) =>
         type === "Secondary" && !isRecorded(eniId) && own[tags.creator] !== creatorTagValue,
     );
     this.#views.set(instanceId, {
-      trunkIds: enis.filter(({ type }) => type === "Trunk").map(({ eniId }) => eniId),
+      trunkIds,
       others: others.map((eni) => ({ eniId: eni.eniId, isPool: eni.tags[tags.creator] === machineCreatorTagValue })),
-      foreignMemberIds,
+      foreignMemberIds: foreign ?? this.#views.get(instanceId)?.foreignMemberIds ?? [],
       observedAtMs,
     });
+    this.#answer(instanceId, observedAtMs, members !== undefined);
     onChanged(instanceId);
   }
 

@@ -1,25 +1,14 @@
 import { describe, expect, it } from "@jest/globals";
 import type { Crash } from "../../test/fixtures/crash-gate.ts";
-import { aCoreNode, aRecord, World, nodeName } from "../../test/fixtures/node-capacity-world.ts";
-
-function aWorld(options: ConstructorParameters<typeof World>[0] = {}): World {
-  const world = new World(options);
-  world.nodes.create(aCoreNode());
-  world.records.create(aRecord());
-  return world;
-}
-
-async function untilServing(world: World, instanceId?: string): Promise<void> {
-  const served = await world.clock.runUntil(() => world.isServing(instanceId), 120_000);
-  if (!served) throw new Error(`it does not serve: ${JSON.stringify(world.describe(), undefined, 1)}`);
-}
-
-/** What both node objects say about the machine's interfaces: record, then core Node. */
-function reasonsOf(world: World): readonly (string | undefined)[] {
-  const ofRecord = world.record?.status?.conditions?.find(({ type }) => type === "InterfacesReady");
-  const ofNode = world.node?.status?.conditions?.find(({ type }) => type === "TerwayInterfaces");
-  return [ofRecord?.reason, ofNode?.reason];
-}
+import type { Eni } from "../../domain/eni/eni.ts";
+import {
+  aCoreNode,
+  aWorld,
+  nodeName,
+  reasonsOf,
+  untilServing,
+  World,
+} from "../../test/fixtures/node-capacity-world.ts";
 
 /** Calls of a whole join, for the crash at each of them. */
 async function callsOfJoin(): Promise<readonly string[]> {
@@ -223,5 +212,47 @@ describe("a machine's trunk", () => {
     world.cloud.setFree("vsw-2", 10);
     await untilServing(world);
     expect(world.record!.status!.conditions).toMatchObject([{ status: "True", reason: "CapacityPublished" }]);
+  });
+});
+
+describe("a trunk that somebody else made", () => {
+  /** It is on the machine, with so many members that are not of this cluster. */
+  function equip(world: World, instanceId: string, members: number, tags: Eni["tags"] = {}): void {
+    const eniId = `trunk-${instanceId}`;
+    world.cloud.add({ eniId, type: "Trunk", status: "InUse", instanceId, tags });
+    for (let index = 0; index < members; index += 1) {
+      const member = { eniId: `${eniId}-${index}`, type: "Member", status: "InUse" } as const;
+      world.cloud.add({ ...member, instanceId, trunkEniId: eniId });
+    }
+  }
+
+  it.each<{ readonly name: string; readonly machines: number; readonly listings: number }>([
+    { name: "one machine: it is listed alone", machines: 1, listings: 3 },
+    { name: "ten machines: all members are listed together", machines: 10, listings: 3 },
+  ])("is taken over with its members, which are never promised to the scheduler; $name", async (row) => {
+    const world = new World();
+    const names = Array.from({ length: row.machines }, (_, index) => `m${index}`);
+    for (const name of names) equip(world, `i-${name}`, 3);
+    const { gate } = world.start();
+    for (const name of names) world.join(name);
+    const promised = new Set<number>();
+    await world.clock.runUntil(() => {
+      for (const name of names) promised.add(world.membersOf(name));
+      return false;
+    }, 20_000);
+    expect([...promised]).toEqual([0, 49]);
+    expect(gate.calls.filter((call) => call === "listEnis")).toHaveLength(row.listings);
+    expect(world.cloud.count).toMatchObject({ created: 0, attached: 0 });
+  });
+
+  it("is seen on a machine that had none, with its members", async () => {
+    const world = aWorld();
+    world.start();
+    await untilServing(world);
+    const [own] = world.trunks();
+    world.cloud.vanish(own!.eniId);
+    equip(world, "i-1", 2);
+    expect(await world.clock.runUntil(() => world.members === 50, 400_000)).toBe(true);
+    expect(world.cloud.count.created).toBe(1);
   });
 });

@@ -1,6 +1,7 @@
 import type { Eni } from "../../domain/eni/eni.ts";
 import { reasons } from "./conditions.ts";
-import type { TrunkCall, TrunkIntent, TrunkKnowledge, TrunkState } from "./state.ts";
+import type { Suspension } from "../../domain/suspension/suspension.ts";
+import type { TrunkCall, TrunkIntent, TrunkKnowledge, TrunkState, TrunkWork } from "./state.ts";
 
 /** The one next step of a machine's trunk: one call or write, or none. */
 export type TrunkStep =
@@ -33,6 +34,8 @@ export const lateReadMs = 4_000;
 const absenceMs = 10_000;
 /** Addresses of a full vSwitch may return at any time. */
 const shortageRetryMs = 10_000;
+/** The end of a suspension wakes who waits; this is for whom it misses. */
+const suspendedRetryMs = 60_000;
 
 /**
  * Decides the one next step towards a trunk that is InUse on the instance.
@@ -42,6 +45,46 @@ const shortageRetryMs = 10_000;
  * newest read shows that it is needed.
  */
 export function planTrunk(state: TrunkState): TrunkPlan {
+  const plan = nextStep(state);
+  const work = workOf(plan.step);
+  const suspension = work && state.suspensions[work];
+  if (suspension === undefined || (work !== "look" && isToBeTried(suspension, state.nowMs))) return plan;
+  return heldBack(plan, suspension, state.nowMs);
+}
+
+/** What a step asks the cloud for, now or right after it. A listing is held back where it is made. */
+function workOf({ type }: TrunkStep): TrunkWork | undefined {
+  switch (type) {
+    case "selectVSwitch":
+    case "recordIntent":
+    case "create":
+      return "create";
+    case "attach":
+      return "attach";
+    case "watch":
+      return "look";
+    default:
+      return undefined;
+  }
+}
+
+function isToBeTried({ tryAtMs = Infinity }: Suspension, nowMs: number): boolean {
+  return tryAtMs <= nowMs;
+}
+
+/** Nothing is begun. A look is asked for all the same: the observer takes it as soon as looks are. */
+function heldBack({ step, isDoubtful }: TrunkPlan, suspension: Suspension, nowMs: number): TrunkPlan {
+  const { reason, message, tryAtMs = Infinity } = suspension;
+  const isLook = step.type === "watch";
+  return {
+    step: isLook ? step : { type: "wait" },
+    explanation: say(reason, message),
+    ...(isDoubtful !== undefined && { isDoubtful }),
+    requeueAfterMs: isLook ? suspendedRetryMs : Math.min(suspendedRetryMs, tryAtMs - nowMs),
+  };
+}
+
+function nextStep(state: TrunkState): TrunkPlan {
   if (state.lastCall?.outcome.type === "running")
     return { step: { type: "wait" }, explanation: explainCall(state.lastCall) };
   if (state.onInstance === undefined) {
@@ -192,10 +235,15 @@ function planCreation(state: TrunkState): TrunkPlan {
 function createAgain(state: TrunkState, former: TrunkCall): TrunkPlan {
   const waitMs = retryAtMsOf(former) - state.nowMs;
   if (waitMs > 0) return { step: { type: "wait" }, explanation: explainCall(former), requeueAfterMs: waitMs };
-  return { ...create(state, former.tries + 1), explanation: explainCall(former) };
+  const plan = create(state, former.tries + 1);
+  return plan.step.type === "create" ? { ...plan, explanation: explainCall(former) } : plan;
 }
 
-function create({ intent, isOwnIntent }: TrunkState, tries: number): TrunkPlan {
+/** What others were refused is tried by one of those who wait for it. */
+function create({ intent, isOwnIntent, hold }: TrunkState, tries: number): TrunkPlan {
+  if (hold?.isDue === false) {
+    return { step: { type: "wait" }, explanation: say(hold.reason, hold.message), requeueAfterMs: hold.retryAfterMs };
+  }
   const isReplay = tries > 1 || !isOwnIntent;
   return { step: { type: "create", intent, tries, isReplay }, explanation: sayCreating(intent) };
 }

@@ -4,7 +4,7 @@ import { annotations, interfacesNodeCondition, notReadyTaint, resources } from "
 import { findCondition, setCondition } from "../../domain/conditions/conditions.ts";
 import type { Eni } from "../../domain/eni/eni.ts";
 import type { CoreNode, Taint } from "../../domain/kubernetes/objects.ts";
-import { interfacesReady, type Explanation } from "./conditions.ts";
+import { interfacesReady, progressReasons, reasons, type Explanation } from "./conditions.ts";
 import { quantityOf, trunkEntriesOf, type Capability } from "./state.ts";
 
 /** What takes places of the machine without being a running pod's. */
@@ -75,6 +75,33 @@ export interface ServingTrunk {
   readonly ipv4Cidr: string;
   /** Empty when its vSwitch has no IPv6 block. */
   readonly ipv6Cidr: string;
+}
+
+/** Why something cannot be said or served. */
+export interface Why {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Too little is known to say something else than before. */
+export function keep({ reason, message }: Why): Publication {
+  return { explanation: { isReady: false, reason, message }, attachable: "keep", trunk: "keep" };
+}
+
+/** On the way to the trunk the number of addresses waits, so that one write brings both. */
+export function withoutTrunk(attachable: Attachable, reason: string): Attachable {
+  return progressReasons.has(reason) ? { ...attachable, maxAvailableIp: "keep" } : attachable;
+}
+
+/** Others took every place: waiting for pods to end does not help. What is only leaving does not count. */
+export function explainServed(capability: Capability, occupancy: Occupancy): Explanation {
+  const { eni, memberEni } = toAttachable(capability, { ...occupancy, leaving: 0 }, true);
+  if (eni !== 0 && memberEni !== 0) {
+    return { isReady: true, reason: reasons.published, message: "" };
+  }
+  const count = occupancy.strangers + occupancy.pool + occupancy.foreignMembers;
+  const message = `${count} interfaces of others take every place of the instance`;
+  return { isReady: false, reason: reasons.noFreeInterface, message };
 }
 
 /** The writes that are needed; a part that is absent needs none. */

@@ -1,17 +1,28 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
 import type { Node } from "../../crds/v1beta1/node.gen.ts";
 import { annotations } from "../../crds/v1beta1/names.ts";
+import { findCondition } from "../../domain/conditions/conditions.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
+import type { Suspension } from "../../domain/suspension/suspension.ts";
 import { selectVSwitch } from "../../domain/vswitch/select.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import type { Lister, Random } from "../../runtime/ports.ts";
 import type { Reconciler, Request, Result } from "../../runtime/reconcile.ts";
-import { progressReasons, reasons, type Explanation } from "./conditions.ts";
+import { interfacesReady, reasons, type Explanation } from "./conditions.ts";
 import { Inventory, type InventoryDeps } from "./inventory.ts";
 import { toOccupancy } from "./occupancy.ts";
 import { planTrunk, type TrunkPlan, type TrunkStep } from "./plan.ts";
-import { toAttachable, type Attachable, type Occupancy, type Publication, type ServingTrunk } from "./publication.ts";
+import {
+  explainServed,
+  keep,
+  toAttachable,
+  withoutTrunk,
+  type Occupancy,
+  type Publication,
+  type ServingTrunk,
+  type Why,
+} from "./publication.ts";
 import { Publisher, type PublisherDeps } from "./publisher.ts";
 import {
   isServed,
@@ -21,6 +32,7 @@ import {
   type Machine,
   type TrunkIntent,
   type TrunkState,
+  type TrunkWork,
 } from "./state.ts";
 import { TrunkCalls, type TrunkCallsDeps } from "./trunk-calls.ts";
 
@@ -42,6 +54,8 @@ export interface NodeCapacityDeps
     ): void;
     stop(eniId: string): void;
   };
+  /** Why calls for such work are held back now; undefined: they are not. */
+  readonly suspensionOf: (work: TrunkWork, priority: CallPriority) => Suspension | undefined;
   /** Asks for a reconcile of that node. */
   readonly wake: (nodeName: string) => void;
   readonly vpcId: string;
@@ -58,6 +72,7 @@ export interface AttachRefusal {
 
 /** Refusals of a member that make the trunk doubtful. Source: cloud/error-codes.ts. */
 const trunkReasons: ReadonlySet<string> = new Set(["TrunkNotReady", "TrunkNotSupported", "InterfaceNotFound"]);
+const trunkWorks: readonly TrunkWork[] = ["create", "attach", "look"];
 /** A vSwitch whose blocks could not be read. */
 const unreadRetryMs = 5_000;
 
@@ -121,6 +136,14 @@ export class NodeCapacityReconciler implements Reconciler {
     this.#wakeInstance(instanceId);
   }
 
+  /** Other calls than before are held back, or creations were allowed again: whoever waits may go on, or must wait. */
+  wakeWaiting(): void {
+    this.inventory.retry();
+    for (const { metadata, status } of this.#deps.records.lister.list()) {
+      if (findCondition(status?.conditions, interfacesReady)?.status !== "True") this.#deps.wake(metadata.name);
+    }
+  }
+
   async reconcile({ name }: Request, signal: AbortSignal): Promise<Result> {
     const record = this.#deps.records.lister.get(name);
     const core = this.#deps.nodes.lister.get(name);
@@ -177,6 +200,7 @@ export class NodeCapacityReconciler implements Reconciler {
     });
     const intent = toIntent(record);
     const lastCall = this.#calls.last(name);
+    const hold = this.#calls.holdOf(record, machine.trunk, intent);
     return {
       instanceId: machine.instanceId,
       zone: machine.facts.zone,
@@ -190,8 +214,18 @@ export class NodeCapacityReconciler implements Reconciler {
       knowledge: new Map(knowledge),
       ...(inventory.failure !== undefined && { listingFailure: inventory.failure }),
       ...(lastCall !== undefined && { lastCall }),
+      suspensions: this.#suspensions(),
+      ...(hold !== undefined && { hold }),
       nowMs: this.#deps.clock.now(),
     };
+  }
+
+  #suspensions(): TrunkState["suspensions"] {
+    const found = trunkWorks.flatMap((work) => {
+      const suspension = this.#deps.suspensionOf(work, "bind");
+      return suspension === undefined ? [] : [[work, suspension] as const];
+    });
+    return Object.fromEntries(found);
   }
 
   async #execute(served: Served, step: TrunkStep, signal: AbortSignal): Promise<void> {
@@ -205,7 +239,7 @@ export class NodeCapacityReconciler implements Reconciler {
         this.#deps.wake(name);
         return;
       case "create":
-        this.#calls.create(record, machine.trunk, step);
+        if (!this.#calls.create(record, machine.trunk, step)) this.#deps.wake(name);
         return;
       case "attach": {
         const { attempt } = toIntent(record);
@@ -274,13 +308,17 @@ export class NodeCapacityReconciler implements Reconciler {
     if (plan?.isDoubtful === true) return keep(plan.explanation ?? listing);
     const { capability } = machine;
     const occupancy = toOccupancy(record, capability.mode, view, this.#deps);
-    const explanation = explainServed(machine, occupancy);
+    const explanation = explainServed(machine.capability, occupancy);
     if (plan?.step.type === "ready")
       return this.#toTrunkPublication(plan.step.eni, { explanation, occupancy }, served, signal);
     const attachable = toAttachable(capability, occupancy, false);
     if (plan === undefined) return { explanation, attachable, trunk: "keep" };
     const why = plan.explanation ?? listing;
-    return { explanation: { isReady: false, ...why }, attachable: withoutTrunk(attachable, why), trunk: undefined };
+    return {
+      explanation: { isReady: false, ...why },
+      attachable: withoutTrunk(attachable, why.reason),
+      trunk: undefined,
+    };
   }
 
   async #toTrunkPublication(
@@ -343,35 +381,9 @@ export class NodeCapacityReconciler implements Reconciler {
   }
 }
 
-interface Why {
-  readonly reason: string;
-  readonly message: string;
-}
-
 type Said = Publication & { readonly retryAfterMs?: number };
 
 const listing = { reason: reasons.looking, message: "the instance's interfaces are being listed" } as const;
-
-/** Too little is known to say something else than before. */
-function keep({ reason, message }: Why): Publication {
-  return { explanation: { isReady: false, reason, message }, attachable: "keep", trunk: "keep" };
-}
-
-/** On the way to the trunk the number of addresses waits, so that one write brings both. */
-function withoutTrunk(attachable: Attachable, { reason }: Why): Attachable {
-  return progressReasons.has(reason) ? { ...attachable, maxAvailableIp: "keep" } : attachable;
-}
-
-/** Others took every place: waiting for pods to end does not help. What is only leaving does not count. */
-function explainServed({ capability }: Served["machine"], occupancy: Occupancy): Explanation {
-  const { eni, memberEni } = toAttachable(capability, { ...occupancy, leaving: 0 }, true);
-  if (eni !== 0 && memberEni !== 0) {
-    return { isReady: true, reason: reasons.published, message: "" };
-  }
-  const count = occupancy.strangers + occupancy.pool + occupancy.foreignMembers;
-  const message = `${count} interfaces of others take every place of the instance`;
-  return { isReady: false, reason: reasons.noFreeInterface, message };
-}
 
 /** The result with the shortest of the delays; undefined asks for none. */
 function soonest(...delays: readonly (number | undefined)[]): Result {

@@ -4,6 +4,7 @@ import { findCondition } from "../../domain/conditions/conditions.ts";
 import type { Eni } from "../../domain/eni/eni.ts";
 import { toNodeFacts, type NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode } from "../../domain/kubernetes/objects.ts";
+import type { CreationHold, Suspension } from "../../domain/suspension/suspension.ts";
 import type { VSwitch, VSwitchSelectionPolicy } from "../../domain/vswitch/vswitch.ts";
 import type { VSwitchShortage } from "../../domain/vswitch/select.ts";
 
@@ -30,10 +31,17 @@ export interface TrunkState {
   /** Why the last listing failed, if it did. */
   readonly listingFailure?: { readonly reason: string; readonly message: string };
   readonly lastCall?: TrunkCall;
+  /** Why calls of that kind are held back now; absent: they are not. */
+  readonly suspensions: Readonly<Partial<Record<TrunkWork, Suspension>>>;
+  /** Creations like that of the intent were refused a moment ago; another one is tried, or is due. */
+  readonly hold?: CreationHold;
   /** Undefined until the vSwitches were looked up. */
   readonly selection?: { readonly vSwitch: VSwitch } | { readonly shortage: VSwitchShortage };
   readonly nowMs: number;
 }
+
+/** What the cloud is asked for. */
+export type TrunkWork = "create" | "attach" | "look";
 
 /** How the trunk is made. Source: Node CR `.spec.eni`. */
 export interface TrunkSpec {
@@ -73,7 +81,10 @@ export interface TrunkCall {
     | {
         readonly type: "refused";
         readonly atMs: number;
-        /** `newIntent`: another vSwitch or another token may help; `repeat`: the same again, not before `retryAtMs`. */
+        /**
+         * `newIntent`: another vSwitch or another token may help; `repeat`: the same again, not before `retryAtMs`, and of a
+         * creation not while others are refused for the same cause.
+         */
         readonly remedy: "repeat" | "newIntent";
         readonly retryAtMs: number;
         readonly reason: string;

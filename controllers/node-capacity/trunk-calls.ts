@@ -1,9 +1,12 @@
 /** The calls that make and attach a trunk, and what this process knows of their outcome. */
-import { createHash } from "node:crypto";
 import type { Node } from "../../crds/v1beta1/node.gen.ts";
 import { machineCreatorTagValue, tags } from "../../crds/v1beta1/names.ts";
+import { cureOf, toCreateRequest, type CreateRequest } from "../../domain/eni/create-request.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
-import { isAbort, OperatorError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
+import { concernsEveryCall, type CreationHold } from "../../domain/suspension/suspension.ts";
+import { toClientToken } from "../../runtime/client-token.ts";
+import type { CreationCauses, CreationKind } from "../../runtime/creation-causes.ts";
+import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Clock, Logger } from "../../runtime/ports.ts";
 import { reasons } from "./conditions.ts";
@@ -13,28 +16,19 @@ import type { TrunkCall, TrunkIntent, TrunkSpec } from "./state.ts";
 interface CallOptions {
   readonly priority: CallPriority;
   readonly signal: AbortSignal;
+  /** Told of each try that was sent and got no answer. */
+  readonly onUnanswered?: () => void;
 }
 
 export interface TrunkCallsDeps {
   /** Each @throws the errors of runtime/errors.ts. */
   readonly cloud: {
-    createEni(
-      request: {
-        readonly type: "Trunk";
-        readonly vSwitchId: string;
-        readonly securityGroupIds: readonly string[];
-        readonly clientToken: string;
-        readonly tags: Readonly<Record<string, string>>;
-        readonly deleteOnRelease: boolean;
-        readonly ipv6Count: number;
-        readonly resourceGroupId?: string;
-      },
-      options: CallOptions,
-    ): Promise<Eni>;
+    createEni(request: CreateRequest, options: CallOptions): Promise<Eni>;
     attachEni(request: { readonly eniId: string; readonly instanceId: string }, options: CallOptions): Promise<void>;
   };
   readonly vSwitches: { taken(id: string): void; exhausted(id: string): void };
   readonly operations: Operations<void>;
+  readonly creationCauses: CreationCauses;
   readonly inventory: Inventory;
   /** Whether the Node CR of that name still has that UID. */
   readonly isCurrent: (nodeName: string, uid: string) => boolean;
@@ -55,8 +49,6 @@ export interface TrunkEvent {
 
 /** A node waits for its trunk as a pod waits for its interface. */
 const priority = "bind";
-const vSwitchReasons: ReadonlySet<string> = new Set(["VSwitchExhausted", "VSwitchNotFound", "InvalidVSwitch"]);
-const tokenReasons: ReadonlySet<string> = new Set(["ClientTokenFailed", "ClientTokenMismatch"]);
 
 /** One creation or attach at a time per node. What it remembers is a cache: losing it costs a look, never a second trunk. */
 export class TrunkCalls {
@@ -78,33 +70,40 @@ export class TrunkCalls {
     this.#lastNote.delete(nodeName);
   }
 
+  /** Why its creation must not be tried now, or only for all that wait for the same; undefined: it may. */
+  holdOf({ metadata }: Node, spec: TrunkSpec, { vSwitchId }: TrunkIntent): CreationHold | undefined {
+    return this.#deps.creationCauses.holdOf(kindOf(spec, vSwitchId), toKey(metadata.name));
+  }
+
+  /** @returns false when meanwhile another one tries what this one was to try for all; then nothing was begun */
   create(
     record: Node,
     spec: TrunkSpec,
     call: { readonly intent: TrunkIntent; readonly tries: number; readonly isReplay: boolean },
-  ): void {
-    const { cloud, clock, clusterId, inventory, vSwitches } = this.#deps;
+  ): boolean {
+    const { cloud, clock, clusterId, creationCauses, inventory, vSwitches } = this.#deps;
     const { name, uid = "" } = record.metadata;
     const { attempt, vSwitchId } = call.intent;
+    const kind = kindOf(spec, vSwitchId);
+    creationCauses.claim(kind, toKey(name));
+    if (creationCauses.holdOf(kind, toKey(name)) !== undefined) return false;
     this.#start(name, { effect: "create", attempt, tries: call.tries }, async (signal) => {
       const startedAtMs = clock.now();
-      const request = {
-        type: "Trunk",
-        vSwitchId,
-        securityGroupIds: spec.securityGroupIds,
-        clientToken: clientToken(uid, attempt),
-        tags: {
-          ...spec.tags,
-          [tags.creator]: machineCreatorTagValue,
-          [tags.clusterId]: clusterId,
-          [tags.nodeUid]: uid,
-        },
+      const request = toCreateRequest({
+        ...kind,
+        clientToken: toClientToken([uid, "trunk", attempt]),
+        creator: machineCreatorTagValue,
+        clusterId,
+        tags: { ...spec.tags, [tags.nodeUid]: uid },
         deleteOnRelease: true,
-        ipv6Count: spec.needsIpv6 ? 1 : 0,
-        ...(spec.resourceGroupId !== "" && { resourceGroupId: spec.resourceGroupId }),
-      } as const;
+        needsIpv6: spec.needsIpv6,
+        trafficMode: "Standard",
+      });
+      const creation = { mayBeSecond: call.isReplay };
       try {
-        const eni = await cloud.createEni(request, { priority, signal });
+        const onUnanswered = (): void => void (creation.mayBeSecond = true);
+        const eni = await cloud.createEni(request, { priority, signal, onUnanswered });
+        creationCauses.succeeded(kind);
         vSwitches.taken(vSwitchId);
         // The answer to a token that was used before may be that of then: only a look says how the trunk is now.
         inventory.made({ ...eni, type: "Trunk" }, uid, call.isReplay ? undefined : startedAtMs);
@@ -112,12 +111,14 @@ export class TrunkCalls {
         this.#deps.onEvent(name, { reason: "CreateENISucceed", note });
       } catch (error) {
         if (isReason(error, "VSwitchExhausted")) vSwitches.exhausted(vSwitchId);
+        if (needsPerson(error)) creationCauses.failed(kind, error);
         throw error;
       } finally {
         // Nobody waits for it any more; or the cloud had forgotten the token, and this is a second one.
-        if (call.isReplay || !this.#deps.isCurrent(name, uid)) this.#deps.requestSweep();
+        if (creation.mayBeSecond || !this.#deps.isCurrent(name, uid)) this.#deps.requestSweep();
       }
     });
+    return true;
   }
 
   attach(nodeName: string, call: { eniId: string; instanceId: string; attempt: number; tries: number }): void {
@@ -141,6 +142,7 @@ export class TrunkCalls {
     work: (signal: AbortSignal) => Promise<void>,
   ): void {
     const { operations, clock, log } = this.#deps;
+    const former = this.#last.get(nodeName);
     const begun = { ...call, startedAtMs: clock.now() };
     const end = (outcome: TrunkCall["outcome"]): void => void this.#last.set(nodeName, { ...begun, outcome });
     const started = operations.start(nodeName, nodeName, async (signal) => {
@@ -148,6 +150,10 @@ export class TrunkCalls {
         await work(signal);
         end({ type: "accepted", atMs: clock.now() });
       } catch (error) {
+        if (error instanceof SuspendedError) {
+          this.#undo(nodeName, former);
+          return;
+        }
         log.info("cloud call failed", { controller: "node-capacity", node: nodeName, effect: call.effect, error });
         const outcome = toOutcome(error, call, clock.now());
         end(outcome);
@@ -155,6 +161,12 @@ export class TrunkCalls {
       }
     });
     if (started) end({ type: "running" });
+  }
+
+  /** Nothing was sent: what was known before is what is known. */
+  #undo(nodeName: string, former: TrunkCall | undefined): void {
+    if (former === undefined) this.#last.delete(nodeName);
+    else this.#last.set(nodeName, former);
   }
 
   /** The same refusal, tried again and again, is one piece of news. */
@@ -165,10 +177,23 @@ export class TrunkCalls {
   }
 }
 
-/** The same until the making of the trunk is decided anew. 32 hexadecimal characters; ECS allows 64. */
-export function clientToken(nodeUid: string, attempt: number): string {
-  return createHash("sha256").update(`${nodeUid}/trunk/${attempt}`).digest("hex").slice(0, 32);
+/** What decides whether the cloud refuses it for the same cause as another one. */
+function kindOf({ securityGroupIds, resourceGroupId }: TrunkSpec, vSwitchId: string): CreationKind {
+  return { type: "Trunk", vSwitchId, securityGroupIds, resourceGroupId };
 }
+
+/** Among those of pods, which are named by namespace and name. */
+function toKey(nodeName: string): string {
+  return `trunk/${nodeName}`;
+}
+
+/** Whoever asks for the same is refused as well, until a person has acted. */
+function needsPerson(error: unknown): error is OperatorError {
+  if (!(error instanceof OperatorError) || cureOf(error.reason) !== undefined) return false;
+  return personCategories.has(error.category) && !concernsEveryCall(error.reason);
+}
+
+const personCategories: ReadonlySet<OperatorError["category"]> = new Set(["capacity", "terminal", "invariant"]);
 
 function isReason(error: unknown, reason: string): boolean {
   return error instanceof OperatorError && error.reason === reason;
@@ -182,8 +207,9 @@ function toOutcome(
   if (isAbort(error) || (error instanceof OperatorError && error.cloud?.outcome === "unknown"))
     return { type: "unknown", atMs };
   const { reason, message } = error instanceof OperatorError ? error : internal(error);
-  const isNew = effect === "create" && (vSwitchReasons.has(reason) || tokenReasons.has(reason));
-  const retryAtMs = atMs + retryDelayMs(error, tries);
+  const isNew = effect === "create" && cureOf(reason) !== undefined;
+  // No pause of its own: the cause is held for all whom it stops.
+  const retryAtMs = effect === "create" && needsPerson(error) ? atMs : atMs + retryDelayMs(error, tries);
   return { type: "refused", atMs, remedy: isNew ? "newIntent" : "repeat", retryAtMs, reason, message };
 }
 

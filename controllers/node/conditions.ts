@@ -30,6 +30,8 @@ export interface Finding {
   readonly reason: Reason;
   /** Empty when there is nothing to add. */
   readonly message: string;
+  /** Worth no event: nothing was tried. @default false */
+  readonly isHeldBack?: boolean;
 }
 
 /** The condition for a finding. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import {
   ConflictError,
   TerminalError,
+  SuspendedError,
   ThrottledError,
   TransientError,
   type OperatorError,
@@ -194,6 +195,16 @@ describe("controller node", () => {
     world.typeError = undefined;
     expect(await world.reconcile()).toEqual({});
     expect(world.finding).toBe("Recorded");
+  });
+
+  it("says that calls to the cloud are held back, without an event for each machine", async () => {
+    const world = new NodeWorld();
+    world.typeError = new SuspendedError("Degraded", "calls are suspended", 10_000);
+    expect(await world.reconcile()).toEqual({ requeueAfterMs: 10_000 });
+    expect(world.record?.status?.conditions).toMatchObject([
+      { status: "False", reason: "CloudAPIUnavailable", message: expect.stringContaining("calls are suspended") },
+    ]);
+    expect(world.events).toEqual([]);
   });
 
   it.each([

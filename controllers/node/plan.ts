@@ -121,6 +121,7 @@ function saysSame(record: NodeRecord | undefined, { reason, message }: Finding):
 }
 
 function toNews(finding: Finding, notices: readonly Notice[]): readonly Notice[] {
+  if (finding.isHeldBack === true) return [];
   return finding.reason === reasons.recorded ? notices : [{ reason: "ConfigError", note: finding.message }];
 }
 
@@ -175,7 +176,8 @@ function toTypeProblem(
     }
     case "failed": {
       const requeueAfterMs = Math.max(failedRetryMs, lookup.retryAfterMs);
-      return { findings: say(reasons.unavailable, `: ${lookup.message}`), requeueAfterMs };
+      const findings = say(reasons.unavailable, `: ${lookup.message}`);
+      return { findings: findings.map((each) => ({ ...each, isHeldBack: lookup.isHeldBack })), requeueAfterMs };
     }
     case "found":
     case undefined:

@@ -4,7 +4,7 @@ import type { Node } from "../../crds/v1beta1/node.gen.ts";
 import type { InstanceType } from "../../domain/eni/instance-type.ts";
 import type { CoreNode } from "../../domain/kubernetes/objects.ts";
 import type { NodePoolConfigLookup } from "../../domain/pod-network/node-pool-config.ts";
-import { NotFoundError, OperatorError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
+import { NotFoundError, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
 import type { Clock, Lister, ObjectClient, Recorder } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
 import { readyCondition } from "./conditions.ts";
@@ -159,7 +159,8 @@ function toLookup(
   if (error === "NotFound") return { type: "missing" };
   const missingAction = error.cloud?.missingAction;
   if (missingAction !== undefined) return { type: "denied", message: error.message, missingAction };
-  return { type: "failed", message: error.message, retryAfterMs: retryAfterMsOf(error) };
+  const isHeldBack = error instanceof SuspendedError;
+  return { type: "failed", message: error.message, retryAfterMs: retryAfterMsOf(error), isHeldBack };
 }
 
 /** Milliseconds that the error itself asks for, 0 when it does not. */

@@ -66,8 +66,13 @@ export type InstanceTypeLookup =
   | { readonly type: "missing" }
   /** `missingAction`: the RAM action that the account lacks. */
   | { readonly type: "denied"; readonly message: string; readonly missingAction: string }
-  /** `retryAfterMs`: when the same question may be answered. */
-  | { readonly type: "failed"; readonly message: string; readonly retryAfterMs: number };
+  /** `retryAfterMs`: when the same question may be answered. `isHeldBack`: the cloud was not asked (docs/degradation.md). */
+  | {
+      readonly type: "failed";
+      readonly message: string;
+      readonly retryAfterMs: number;
+      readonly isHeldBack: boolean;
+    };
 
 export interface NodeSettings {
   /** Configuration `nodeLabelWhiteList`: a machine must carry all of it. */

@@ -1,54 +1,44 @@
 import { creatorTagValue, tags } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
-import { recordedTrafficMode, type TrafficMode } from "../../domain/eni/traffic-mode.ts";
+import { toCreateRequest, type CreateRequest } from "../../domain/eni/create-request.ts";
+import { recordedTrafficMode } from "../../domain/eni/traffic-mode.ts";
+import type { CreationKind } from "../../runtime/creation-causes.ts";
 import { clientToken } from "./creation.ts";
 import type { AllocationState } from "./state.ts";
-
-/** CreateNetworkInterface as this controller uses it. */
-export interface CreateRequest {
-  readonly vSwitchId: string;
-  readonly securityGroupIds: readonly string[];
-  readonly clientToken: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly deleteOnRelease: boolean;
-  readonly ipv6Count: number;
-  readonly resourceGroupId?: string;
-  readonly trafficMode?: TrafficMode;
-}
 
 /**
  * Asks for what the record says and nothing else, so that whoever repeats the call, after a crash too, sends the same
  * parameters with the same client token.
  */
-export function toCreateRequest(
+export function toPodRequest(
   podEni: PodENI,
   { interface: name, index, attempt, vSwitchId, isFixed }: AllocationState,
-  settings: { readonly clusterId: string; readonly needsIpv6: boolean },
+  { clusterId, needsIpv6 }: { readonly clusterId: string; readonly needsIpv6: boolean },
 ): CreateRequest {
   const allocation = podEni.spec?.allocations?.[index] ?? {};
   const uid = podEni.metadata.uid ?? "";
-  return {
+  return toCreateRequest({
+    type: "Secondary",
     vSwitchId,
     securityGroupIds: allocation.eni?.securityGroupIDs ?? [],
     clientToken: clientToken({ podEniUid: uid, interface: name, vSwitchId, attempt }),
-    tags: {
-      [tags.clusterId]: settings.clusterId,
-      [tags.creator]: creatorTagValue,
-      [tags.podEniUid]: uid,
-      [tags.interface]: name,
-      [tags.attempt]: String(attempt),
-    },
+    creator: creatorTagValue,
+    tags: { [tags.podEniUid]: uid, [tags.interface]: name, [tags.attempt]: String(attempt) },
     deleteOnRelease: !isFixed,
-    ipv6Count: settings.needsIpv6 ? 1 : 0,
-    ...wishesOf(allocation),
-  };
+    clusterId,
+    needsIpv6,
+    resourceGroupId: allocation.eni?.resourceGroupID ?? "",
+    trafficMode: recordedTrafficMode(allocation),
+  });
 }
 
-function wishesOf(allocation: PodEniAllocation): Pick<CreateRequest, "resourceGroupId" | "trafficMode"> {
-  const { resourceGroupID = "" } = allocation.eni ?? {};
-  const trafficMode = recordedTrafficMode(allocation);
+/** What decides whether the cloud refuses it for the same cause as another one. */
+export function kindOf({ eni = {} }: PodEniAllocation): CreationKind {
+  const { vSwitchID = "", securityGroupIDs = [], resourceGroupID = "" } = eni;
   return {
-    ...(resourceGroupID !== "" && { resourceGroupId: resourceGroupID }),
-    ...(trafficMode !== "Standard" && { trafficMode }),
+    type: "Secondary",
+    vSwitchId: vSwitchID,
+    securityGroupIds: securityGroupIDs,
+    resourceGroupId: resourceGroupID,
   };
 }

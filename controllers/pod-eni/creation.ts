@@ -1,26 +1,19 @@
-import { createHash } from "node:crypto";
+import { cureOf } from "../../domain/eni/create-request.ts";
 import { concernsEveryCall } from "../../domain/suspension/suspension.ts";
 import { isAbort, OperatorError, SuspendedError, ThrottledError, WaitingError } from "../../runtime/errors.ts";
+import { toClientToken } from "../../runtime/client-token.ts";
 import { probeEveryMs } from "../../runtime/shared-causes.ts";
 import type { CreationFailure } from "./state.ts";
 
-/**
- * The client token of one intended creation: the same until the intent changes, so that a repeated call, by this process
- * or the next, finds the interface that the first one made. 32 hexadecimal characters; ECS allows 64.
- */
+/** The same until the intent changes. */
 export function clientToken(intent: {
   readonly podEniUid: string;
   readonly interface: string;
   readonly vSwitchId: string;
   readonly attempt: number;
 }): string {
-  const text = [intent.podEniUid, intent.interface, intent.vSwitchId, String(intent.attempt)].join("/");
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+  return toClientToken([intent.podEniUid, intent.interface, intent.vSwitchId, intent.attempt]);
 }
-
-/** Reasons of the error table (cloud/error-codes.ts) that another vSwitch may cure. */
-const vSwitchReasons: ReadonlySet<string> = new Set(["VSwitchExhausted", "VSwitchNotFound", "InvalidVSwitch"]);
-const tokenReasons: ReadonlySet<string> = new Set(["ClientTokenFailed", "ClientTokenMismatch"]);
 
 /** Sorts a failed CreateNetworkInterface by what helps. `failures` counts from 1 and stretches the pauses. */
 export function toCreationFailure(error: unknown, failures: number): CreationFailure {
@@ -30,8 +23,9 @@ export function toCreationFailure(error: unknown, failures: number): CreationFai
     return { remedy: "repeat", reason, message, retryAfterMs: pauseMs(failures, 30_000) };
   }
   const { reason, message } = error;
-  if (vSwitchReasons.has(reason)) return { remedy: "nextVSwitch", reason, message, retryAfterMs: 0 };
-  if (tokenReasons.has(reason)) return { remedy: "newToken", reason, message, retryAfterMs: pauseMs(failures, 30_000) };
+  const cure = cureOf(reason);
+  if (cure === "vSwitch") return { remedy: "nextVSwitch", reason, message, retryAfterMs: 0 };
+  if (cure === "token") return { remedy: "newToken", reason, message, retryAfterMs: pauseMs(failures, 30_000) };
   if (isHeldBack(error)) return { remedy: "wait", reason, message, retryAfterMs: 1_000 };
   if (error instanceof ThrottledError) return { remedy: "repeat", reason, message, retryAfterMs: error.retryAfterMs };
   if (error instanceof WaitingError) return { remedy: "repeat", reason, message, retryAfterMs: error.requeueAfterMs };

@@ -1,16 +1,17 @@
 import type { NetworkInterface } from "../../crds/v1beta1/network-interface.gen.ts";
 import { annotations, labels } from "../../crds/v1beta1/names.ts";
 import type { PodENI, PodEniAllocation } from "../../crds/v1beta1/pod-eni.gen.ts";
+import type { CreateRequest } from "../../domain/eni/create-request.ts";
 import type { CallPriority, Eni } from "../../domain/eni/eni.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { AlreadyExistsError } from "../../runtime/errors.ts";
+import type { CreationCauses } from "../../runtime/creation-causes.ts";
 import type { Operations } from "../../runtime/operations.ts";
 import type { Places } from "../../runtime/places.ts";
 import type { Lister, ObjectClient } from "../../runtime/ports.ts";
 import type { Explanation, PodEniAction } from "./actions.ts";
-import { toCreateRequest, type CreateRequest } from "./create-request.ts";
+import { kindOf, toPodRequest } from "./create-request.ts";
 import { toCreationFailure } from "./creation.ts";
-import type { CreationCauses } from "./creation-causes.ts";
 import { toNetworkInterface, withEni } from "./records.ts";
 import { attemptsOf, ownFinalizers, type AllocationState } from "./state.ts";
 import { podOf, referenceTo, StatusWriter, type StatusWriterDeps } from "./status-writer.ts";
@@ -174,7 +175,7 @@ export class PodEniExecutor {
 
   #claimProbe(key: string, podEni: PodENI, { index, interface: name }: AllocationState): void {
     const allocation = podEni.spec?.allocations?.[index];
-    if (allocation !== undefined) this.#deps.creationCauses.claim(allocation, `${key}/${name}`);
+    if (allocation !== undefined) this.#deps.creationCauses.claim(kindOf(allocation), `${key}/${name}`);
   }
 
   #backOff(key: string, action: PodEniAction & { type: "backOff" }): void {
@@ -189,8 +190,8 @@ export class PodEniExecutor {
   #startCreate(key: string, podEni: PodENI, state: AllocationState): void {
     const { operations, cloud, vSwitches, timings, creationCauses } = this.#deps;
     const { interface: name, vSwitchId, isFixed, index } = state;
-    const request = toCreateRequest(podEni, state, this.#deps);
-    const allocation = podEni.spec?.allocations?.[index] ?? {};
+    const request = toPodRequest(podEni, state, this.#deps);
+    const kind = kindOf(podEni.spec?.allocations?.[index] ?? {});
     const priority: CallPriority = isFixed ? "bind-fixed" : "bind";
     const operationKey = `${key}/${name}`;
     operations.start(operationKey, key, async (signal) => {
@@ -201,14 +202,15 @@ export class PodEniExecutor {
           onTiming: (timing) => timings.called(key, timing),
           onUnanswered: () => this.#unanswered.add(operationKey),
         });
-        creationCauses.succeeded(allocation);
+        creationCauses.succeeded(kind);
         // Until here the record counts as asking for it.
         vSwitches.taken(vSwitchId);
         // A cloud that had forgotten the token made a second one: the first is nobody's.
         if (this.#unanswered.delete(operationKey)) this.#deps.requestSweep();
         return eni;
       } catch (error) {
-        creationCauses.failed(allocation, toCreationFailure(error, 1));
+        const failure = toCreationFailure(error, 1);
+        if (failure.remedy === "stop") creationCauses.failed(kind, failure);
         throw error;
       }
     });

@@ -5,7 +5,8 @@ import type { NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import type { PodEniAction, PodEniPlan } from "./actions.ts";
-import type { AllocationState, CreationFailure, CreationHold, InterfaceRecord, PodEniState } from "./state.ts";
+import type { CreationHold } from "../../domain/suspension/suspension.ts";
+import type { AllocationState, CreationFailure, InterfaceRecord, PodEniState } from "./state.ts";
 
 export const nowMs = 1_000_000;
 

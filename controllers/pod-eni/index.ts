@@ -1,5 +1,4 @@
 /** Controller `pod-eni`: takes the interfaces of a pod from intent to Bind, keeps fixed ones, and gives them back. */
-export { CreationCauses } from "./creation-causes.ts";
 export { PodEniReconciler } from "./reconciler.ts";
 export { TimingBook } from "./timings.ts";
 

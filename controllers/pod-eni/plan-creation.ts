@@ -1,7 +1,8 @@
 import { selectVSwitch } from "../../domain/vswitch/select.ts";
+import type { CreationHold } from "../../domain/suspension/suspension.ts";
 import type { Explanation, PodEniAction } from "./actions.ts";
 import { reasons } from "./conditions.ts";
-import type { AllocationState, CreationFailure, CreationHold, PodEniState } from "./state.ts";
+import type { AllocationState, CreationFailure, PodEniState } from "./state.ts";
 
 /** While no vSwitch can be used, they are looked at this often; what is known of them is shared by all that wait. */
 const vSwitchRetryMs = 10_000;

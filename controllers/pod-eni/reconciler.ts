@@ -9,6 +9,7 @@ import { labels } from "../../crds/v1beta1/names.ts";
 import type { Clock, Lister, Random } from "../../runtime/ports.ts";
 import { keyOf, type Reconciler, type Request, type Result } from "../../runtime/reconcile.ts";
 import type { Explanation, PodEniAction, PodEniPlan } from "./actions.ts";
+import { kindOf } from "./create-request.ts";
 import { toCreationFailure } from "./creation.ts";
 import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
 import { NetworkCardLoads } from "./network-cards.ts";
@@ -109,7 +110,7 @@ export class PodEniReconciler implements Reconciler {
       networkInterface: (eniId: string) => networkInterfaces.lister.get(eniId),
       creation: (name: string) => this.#creation(key, name),
       creationHold: (allocation: PodEniAllocation) =>
-        creationCauses.holdOf(allocation, `${key}/${interfaceOf(allocation)}`),
+        creationCauses.holdOf(kindOf(allocation), `${key}/${interfaceOf(allocation)}`),
       isKnownGone: (eniId: string) => this.#executor.isKnownGone(eniId),
       vSwitchIsUnusable: (id: string) => vSwitches.isExhausted(id),
       place: this.#place(key),

@@ -9,7 +9,7 @@ import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
 import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import type { AllocationRetention } from "../../domain/retention/retention.ts";
 import { isFixed } from "../../domain/retention/retention.ts";
-import { isSuspensionReason, type Suspension } from "../../domain/suspension/suspension.ts";
+import { isSuspensionReason, type CreationHold, type Suspension } from "../../domain/suspension/suspension.ts";
 import type { UnreadVSwitch, VSwitch } from "../../domain/vswitch/vswitch.ts";
 import { podPresent, ready, upToDate } from "./conditions.ts";
 import { findDrift } from "./drift.ts";
@@ -95,14 +95,6 @@ export type CreationState =
   | { readonly type: "running" }
   | { readonly type: "done"; readonly eni: Eni }
   | { readonly type: "failed"; readonly failure: CreationFailure };
-
-export interface CreationHold {
-  readonly reason: string;
-  readonly message: string;
-  /** Nobody tries at the moment and it is time. */
-  readonly isDue: boolean;
-  readonly retryAfterMs: number;
-}
 
 /** A failed CreateNetworkInterface, in the words that decide what is next. */
 export interface CreationFailure {

@@ -13,6 +13,16 @@ export interface Suspension {
   readonly tryAtMs?: number;
 }
 
+/** Creations like this one were refused a moment ago for what a person must mend; one of those who wait tries for all. */
+export interface CreationHold {
+  readonly reason: string;
+  readonly message: string;
+  /** Nobody tries at the moment and it is time. */
+  readonly isDue: boolean;
+  /** Milliseconds until it is due; 0 when it is. */
+  readonly retryAfterMs: number;
+}
+
 /** Reasons of condition `Ready` while calls are held back. */
 export const suspensionReasons = {
   /** Somebody wants it: configuration key `degradation`. */

@@ -37,7 +37,7 @@ function checkNode({ node: record, coreNode: node }: Objects, draw: Draw): void 
       { type: "found", instanceType: drawInstanceType(draw) },
       { type: "missing" },
       { type: "denied", message: "no", missingAction: "ecs:DescribeInstanceTypes" },
-      { type: "failed", message: "no", retryAfterMs: draw.below(100_000) },
+      { type: "failed", message: "no", retryAfterMs: draw.below(100_000), isHeldBack: draw.chance(0.5) },
     ]),
     config: draw.pick<NonNullable<Lookups["config"]>>([
       { type: "found", config },
@@ -142,6 +142,7 @@ function drawTrunkState(
     recordedIds,
     onInstance: draw.chance(0.8) ? enis.map(({ eniId }) => eniId) : undefined,
     taggedIds: draw.list(2, () => "eni-2"),
+    suspensions: draw.chance(0.1) ? { attach: { reason: "Degraded", message: "held back", sinceMs: 0 } } : {},
     knowledge: new Map(
       enis.map((eni) => [
         eni.eniId,

@@ -7,7 +7,7 @@ import { toAllocations } from "../../controllers/pod/allocations.ts";
 import { planGate } from "../../controllers/pod/gate.ts";
 import { planPod } from "../../controllers/pod/plan.ts";
 import { toState as toPodState } from "../../controllers/pod/state.ts";
-import { toCreateRequest } from "../../controllers/pod-eni/create-request.ts";
+import { toPodRequest } from "../../controllers/pod-eni/create-request.ts";
 import { findDrift } from "../../controllers/pod-eni/drift.ts";
 import { planPodEni } from "../../controllers/pod-eni/plan.ts";
 import { toNetworkInterface } from "../../controllers/pod-eni/records.ts";
@@ -150,7 +150,7 @@ function checkRecord({ podEni, pod, coreNode, networkInterfaces }: Objects, draw
   const allocations = podEni.spec?.allocations ?? [];
   for (const allocation of state.allocations) {
     promise(Number.isInteger(allocation.attempt), `attempt ${String(allocation.attempt)}`);
-    const request = toCreateRequest(podEni, allocation, { clusterId: "c-1", needsIpv6: state.needsIpv6 });
+    const request = toPodRequest(podEni, allocation, { clusterId: "c-1", needsIpv6: state.needsIpv6 });
     promise(/^[\x20-\x7e]{1,64}$/.test(request.clientToken), `client token ${request.clientToken}`);
   }
   for (const allocation of allocations) {
