@@ -126,14 +126,17 @@ const sandboxIsEnough = [
   "planes",
   "refused",
   "show",
+  "trunk-degradation",
 ];
 
 /** Of a run of everything outside of CI: minutes of waiting for leases, retention times, surveys and machines that come and go. */
 const leftToCi = [
   "audit",
   "bad-input",
+  "defaults",
   "degradation",
   "drop-in",
+  "drop-in-ttl",
   "fixed-life",
   "high-availability",
   "network-cards",
@@ -142,6 +145,7 @@ const leftToCi = [
   "node-record",
   "planes",
   "refused",
+  "trunk-degradation",
 ];
 const isShortForm = !isCi && positionals.length === 0 && values.api === undefined;
 
