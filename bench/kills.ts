@@ -200,7 +200,7 @@ async function pauseLeader(trial: Trial): Promise<readonly string[]> {
   const takenOverAtMs = Date.now();
   leader.kill("SIGCONT");
   if (!(await until(() => !leader.isRunning, patienceMs))) throw new Error("the paused leader did not end");
-  const late = asked.writes.filter(({ atMs }) => atMs >= takenOverAtMs);
+  const late = asked.changesSince(takenOverAtMs);
   const ours = () => stories().filter(({ uid }) => !before.has(uid));
   await until(() => ours().filter(({ boundAtMs }) => boundAtMs !== undefined).length === pods, patienceMs);
   await removePods(sandbox);

@@ -57,9 +57,15 @@ class RecordedReplica {
     return this.cloudCalls.filter(isWrite);
   }
 
-  /** Calls that change something, in the cluster or the cloud; those at the lease are guarded by its version. */
-  get writes(): readonly RecordedCall[] {
-    return [...this.#kube.calls.filter(isWrite), ...this.cloudWrites];
+  /**
+   * Calls from that epoch millisecond on that changed something, in the cluster or the cloud. Those at the lease are guarded
+   * by its version. A call that was being handed to the kernel when its process was stopped leaves when that goes on, so
+   * what the API server refused, for another has written since, changed nothing.
+   */
+  changesSince(epochMs: number): readonly RecordedCall[] {
+    const isRefused = ({ status }: RecordedCall) => status === 404 || status === 409;
+    const calls = [...this.#kube.calls.filter(isWrite).filter((call) => !isRefused(call)), ...this.cloudWrites];
+    return calls.filter(({ atMs }) => atMs >= epochMs);
   }
 
   /** Answers to its calls that change the cloud come so much later from now on. */

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, test } from "@jest/globals";
 import { freePorts } from "./free-ports.ts";
@@ -10,5 +11,17 @@ test("ports differ, are free, and are none that the kernel gives to outgoing con
     const server = createServer().listen(port, "127.0.0.1");
     await new Promise((resolve, reject) => server.once("listening", resolve).once("error", reject));
     await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test("ports on which somebody listens are passed over", async () => {
+  const taken = await freePorts(400);
+  const servers = taken.map((port) => createServer().listen(port, "127.0.0.1"));
+  try {
+    await Promise.all(servers.map((server) => once(server, "listening")));
+    const ports = await freePorts(50);
+    expect(ports.filter((port) => taken.includes(port))).toEqual([]);
+  } finally {
+    for (const server of servers) server.close();
   }
 });

@@ -9,11 +9,19 @@ import { createServer, type Server } from "node:net";
 const lowest = 10_000;
 const highest = 32_767;
 
+/**
+ * Processes that run side by side take from shares of their own: a port that one has promised, and on which nobody listens
+ * yet, looks free to the other.
+ */
+const shares = 32;
+const portsOfShare = Math.floor((highest + 1 - lowest) / shares);
+const lowestOfShare = lowest + (process.pid % shares) * portsOfShare;
+
 /** Ports that are free now; all are held until all are known, so they differ. */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const held = new Map<number, Server>();
   while (held.size < count) {
-    const port = randomInt(lowest, highest + 1);
+    const port = lowestOfShare + randomInt(portsOfShare);
     const server = await listenOn(port);
     if (server !== undefined) held.set(port, server);
   }
@@ -28,9 +36,9 @@ async function listenOn(port: number): Promise<Server | undefined> {
     await once(server, "listening");
     return server;
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "EADDRINUSE" || error.code === "EACCES")) {
-      return undefined;
-    }
+    // Not asked with `instanceof Error`: under jest, errors of Node itself are of another realm.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EADDRINUSE" || code === "EACCES") return undefined;
     throw error;
   }
 }

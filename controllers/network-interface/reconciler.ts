@@ -285,9 +285,11 @@ export class NetworkInterfaceReconciler implements Reconciler {
   }
 
   async #reportUnbind(record: NetworkInterface, signal: AbortSignal): Promise<void> {
+    let { resourceVersion } = record.metadata;
     // The label goes first: were it last, a crash in between would leave it for ever on a record that is done.
     if (record.metadata.labels?.[nodeLabel] !== undefined) {
-      await this.#deps.client.patch("", record.metadata.name, { metadata: { labels: { [nodeLabel]: null } } }, signal);
+      const patch = { metadata: { resourceVersion, labels: { [nodeLabel]: null } } };
+      ({ resourceVersion } = (await this.#deps.client.patch("", record.metadata.name, patch, signal)).metadata);
     }
     const id = record.metadata.name;
     const type = record.status?.eniInfo.type;
@@ -295,6 +297,7 @@ export class NetworkInterfaceReconciler implements Reconciler {
       "",
       id,
       {
+        metadata: { resourceVersion },
         status: {
           phase: "Unbind",
           eniInfo: {
@@ -330,7 +333,11 @@ export class NetworkInterfaceReconciler implements Reconciler {
     await this.#deps.client.patchStatus(
       "",
       record.metadata.name,
-      { status: { ...required, ...change, conditions } },
+      // A leader that was paused in the middle of this call changes nothing that its successor has written.
+      {
+        metadata: { resourceVersion: record.metadata.resourceVersion },
+        status: { ...required, ...change, conditions },
+      },
       signal,
     );
   }

@@ -290,8 +290,11 @@ export class NodeCapacityReconciler implements Reconciler {
 
   async #forgetTrunk(name: string, eniId: string, signal: AbortSignal): Promise<void> {
     const { records, nodes } = this.#deps;
-    if (records.lister.get(name)?.status?.networkInterfaces?.[eniId] !== undefined) {
-      await records.client.patchStatus("", name, { status: { networkInterfaces: { [eniId]: null } } }, signal);
+    const record = records.lister.get(name);
+    if (record?.status?.networkInterfaces?.[eniId] !== undefined) {
+      const { resourceVersion } = record.metadata;
+      const patch = { metadata: { resourceVersion }, status: { networkInterfaces: { [eniId]: null } } };
+      await records.client.patchStatus("", name, patch, signal);
     }
     if (nodes.lister.get(name)?.metadata.annotations?.[annotations.trunkOn] === eniId) {
       await nodes.client.patch("", name, { metadata: { annotations: { [annotations.trunkOn]: null } } }, signal);

@@ -272,7 +272,7 @@ export class PodEniExecutor {
     const allocation = podEni.spec?.allocations?.[index];
     const eniId = allocation?.eni?.id;
     if (allocation === undefined || eniId === undefined) return;
-    const { client } = this.#deps.networkInterfaces;
+    const { client, lister } = this.#deps.networkInterfaces;
     await absorbExisting(client.create(toNetworkInterface(podEni, allocation), signal));
     const instanceID = podEni.status?.instanceID ?? "";
     const eniInfo = { ...podEni.status?.eniInfos?.[eniId], id: eniId };
@@ -282,7 +282,7 @@ export class PodEniExecutor {
     const status = isUnbind
       ? { phase: "Unbind", eniInfo }
       : { phase: "Bind", eniInfo, instanceID, trunkENIID: podEni.status?.trunkENIID ?? "", nodeName };
-    await client.patchStatus("", eniId, { status }, signal);
+    await client.patchStatus("", eniId, { ...guardOf(lister.get(eniId)), status }, signal);
   }
 
   async #forgetInterface(podEni: PodENI, allocation: AllocationState, signal: AbortSignal): Promise<void> {
@@ -302,10 +302,11 @@ export class PodEniExecutor {
     signal: AbortSignal,
   ): Promise<void> {
     const { client, lister } = this.#deps.networkInterfaces;
-    const record = lister.get(eniId);
+    let record = lister.get(eniId);
     const nodeName = podEni.metadata.labels?.[labels.node] ?? "";
     if (record?.metadata.labels?.[labels.node] !== nodeName) {
-      await client.patch("", eniId, { metadata: { labels: { [labels.node]: nodeName } } }, signal);
+      const { metadata: guard } = guardOf(record);
+      record = await client.patch("", eniId, { metadata: { ...guard, labels: { [labels.node]: nodeName } } }, signal);
     }
     const status = {
       phase: "Binding",
@@ -317,13 +318,14 @@ export class PodEniExecutor {
       // A reason of a former attempt says nothing about this one.
       conditions: null,
     };
-    await client.patchStatus("", eniId, { status }, signal);
+    await client.patchStatus("", eniId, { ...guardOf(record), status }, signal);
   }
 
   async #requestDetach(eniId: string, signal: AbortSignal): Promise<void> {
     const { client, lister } = this.#deps.networkInterfaces;
-    const eniInfo = lister.get(eniId)?.status?.eniInfo ?? { id: eniId };
-    await client.patchStatus("", eniId, { status: { phase: "Detaching", eniInfo } }, signal);
+    const record = lister.get(eniId);
+    const eniInfo = record?.status?.eniInfo ?? { id: eniId };
+    await client.patchStatus("", eniId, { ...guardOf(record), status: { phase: "Detaching", eniInfo } }, signal);
   }
 
   async #removeFinalizers(podEni: PodENI, signal: AbortSignal): Promise<void> {
@@ -353,6 +355,11 @@ export class PodEniExecutor {
 
 type MemoryAction =
   "requestPlace" | "releasePlace" | "startCreate" | "backOff" | "claimProbe" | "blockVSwitch" | "requestSweep";
+
+/** Lets a patch pass only over what was decided upon. */
+function guardOf(record: NetworkInterface | undefined): { readonly metadata: object } {
+  return { metadata: { resourceVersion: record?.metadata.resourceVersion } };
+}
 
 /** The record of that interface exists: a former try made it and its answer was lost. */
 async function absorbExisting(creation: Promise<unknown>): Promise<void> {
