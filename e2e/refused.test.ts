@@ -1,5 +1,5 @@
 /** What users see, and what it costs, when the cloud refuses a whole kind of call for a reason that a person must mend. */
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import type { Condition } from "../crds/v1beta1/condition.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { FaultRule } from "../sandbox/alibaba-cloud/index.ts";
@@ -25,6 +25,11 @@ describe("calls that the cloud refuses for a reason that a person must mend", ()
     await world.kube.untilPlaneSays(namespace, "VSwitchesFound");
   }, 90_000);
   afterAll(() => world.stop(), 30_000);
+  // A test that failed in the middle leaves its cause to nobody.
+  afterEach(() => {
+    deny([]);
+    world.sandbox.cloud.setFaults([]);
+  });
 
   const named = (prefix: string) => Array.from({ length: crowd }, (_, index) => `${prefix}-${index}`);
   const create = (names: readonly string[]) =>
@@ -90,7 +95,7 @@ describe("calls that the cloud refuses for a reason that a person must mend", ()
       await Promise.all([create(coming), remove(leaving)]);
       await untilAllSay(coming, "AccessDenied", `ecs:${ofBinds}`);
       await untilAllSay(leaving, "AccessDenied", `ecs:${ofReleases}`);
-      expect(await world.kube.podEnis(namespace)).toHaveLength(2 * crowd);
+      expect(await sayings([...coming, ...leaving])).toHaveLength(2 * crowd);
       expect(await watchCalls(refused)).toBeLessThanOrEqual(refused.length);
       await world.kube.untilEvent("Pod", coming[crowd - 1]!, eventOf(ofBinds), `ecs:${ofBinds}`);
 

@@ -78,9 +78,9 @@ const lint: readonly Stage[] = [
 ];
 
 const isCi = process.env["CI"] === "true";
-/** The short form for a laptop, the long one, which uses both cores, for CI. `npm run test:sim -- --steps N --seed S` runs any. */
+/** The short form for a laptop, the long one, in parts for both cores, for CI. `npm run test:sim -- --steps N --seed S` runs any. */
 const simulation: readonly Stage[] = isCi
-  ? [simulate("500000", "1"), simulate("500000", "1000001")]
+  ? ["1", "1000001", "2000001", "3000001"].map((seed) => simulate("250000", seed))
   : [simulate("100000", "1")];
 const crashes: readonly Stage[] = isCi
   ? [{ name: "a crash at every await of thirteen stories", command: ["test/simulation/crash-main.ts"] }]
@@ -105,10 +105,13 @@ function feed(inputs: string, seed: string): Stage {
 
 const ignoring = (...folders: readonly string[]): readonly string[] =>
   ["/node_modules/", ...folders].flatMap((folder) => ["--testPathIgnorePatterns", folder]);
-const unit = jestStage(
-  "unit tests",
-  "unit",
-  ignoring("<rootDir>/e2e/", "<rootDir>/test/contract/", "<rootDir>/test/image/"),
+/** In two halves, one for each core. */
+const unit: readonly Stage[] = ["1/2", "2/2"].map((half) =>
+  jestStage(`unit tests, half ${half}`, `unit-${half.replace("/", "-of-")}`, [
+    "--runInBand",
+    `--shard=${half}`,
+    ...ignoring("<rootDir>/e2e/", "<rootDir>/test/contract/", "<rootDir>/test/image/"),
+  ]),
 );
 
 /**
@@ -183,7 +186,7 @@ function jestStage(name: string, id: string, filter: readonly string[]): Stage {
     "--json",
     `--outputFile=${reportPath}`,
     "--cacheDirectory=.cache/jest",
-    // The linters run beside: a test that is slow because of them is not a failure.
+    // Other stages run beside: a test that is slow because of them is not a failure.
     "--testTimeout=30000",
     ...filter,
   ];
@@ -267,9 +270,14 @@ function readReport(path: string): JestReport | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as JestReport) : undefined;
 }
 
-async function runAll(stages: readonly Stage[]): Promise<Outcome[]> {
+/** So many at once; whoever is free takes the next. */
+async function runAll(stages: readonly Stage[], atOnce: number): Promise<Outcome[]> {
+  const waiting = [...stages];
   const outcomes: Outcome[] = [];
-  for (const stage of stages) outcomes.push(await run(stage));
+  const take = async (): Promise<void> => {
+    for (let stage = waiting.shift(); stage !== undefined; stage = waiting.shift()) outcomes.push(await run(stage));
+  };
+  await Promise.all(Array.from({ length: atOnce }, take));
   return outcomes;
 }
 
@@ -281,19 +289,13 @@ const startedAt = performance.now();
 const apis: readonly Api[] = values.api === undefined ? ["sandbox", "real"] : [values.api];
 const isWanted = (group: string): boolean => positionals.length === 0 || positionals.includes(group);
 mkdirSync(cache, { recursive: true });
-// The linters use one core and the unit tests the other, then simulation and fuzz both; the suites on an API server measure
-// time, so they run alone.
-const [simulationHere, ...simulationThere] = isWanted("sim") ? simulation : [];
-const [fuzzThere, ...fuzzHere] = isWanted("fuzz") ? fuzz : [];
-const [ofLint, ofUnit] = await Promise.all([
-  runAll([
-    ...(isWanted("lint") ? lint : []),
-    ...(simulationHere === undefined ? [] : [simulationHere, ...crashes]),
-    ...fuzzHere,
-  ]),
-  runAll([...(isWanted("unit") ? [unit] : []), ...simulationThere, ...(fuzzThere === undefined ? [] : [fuzzThere])]),
-]);
-const ofCluster = await runAll([
+const ofOneCore: readonly Stage[] = [
+  ...(isWanted("unit") ? unit : []),
+  ...(isWanted("lint") ? lint : []),
+  ...(isWanted("fuzz") ? fuzz : []),
+  ...(isWanted("sim") ? [...crashes, ...simulation] : []),
+];
+const ofCluster: readonly Stage[] = [
   ...(isWanted("contract") ? apis.map((api) => clusterStage("contract", "test/contract", api)) : []),
   ...(isWanted("e2e")
     ? (isShortForm ? apis.slice(0, 1) : apis).map((api) => clusterStage("end-to-end tests", "e2e", api))
@@ -301,8 +303,9 @@ const ofCluster = await runAll([
   ...(isWanted("image") && !isShortForm && apis.includes("real")
     ? [clusterStage("the image", "test/image", "real")]
     : []),
-]);
-const outcomes = [...ofLint, ...ofUnit, ...ofCluster];
+];
+// Suites on an API server measure time, so each has the machine for itself.
+const outcomes = [...(await runAll(ofOneCore, 2)), ...(await runAll(ofCluster, 1))];
 const total = sumOf(outcomes);
 if (isShortForm) {
   console.log(
