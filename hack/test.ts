@@ -152,12 +152,12 @@ const leftToCi = [
 ];
 const isShortForm = !isCi && positionals.length === 0 && values.api === undefined;
 
-/** Suites on an API server, which start processes and mostly wait: two at once. */
+/** Suites on an API server, which start processes and mostly wait: three at once. */
 function clusterStage(name: string, folder: string, api: Api): Stage {
   const isOfAll = positionals.length === 0;
   const left = [...(isOfAll && api === "real" ? sandboxIsEnough : []), ...(isShortForm ? leftToCi : [])];
   const filter = [
-    "--maxWorkers=2",
+    "--maxWorkers=3",
     // What only a real API server can do is tried on it alone.
     ...(api === "real" ? [] : ignoring("<rootDir>/e2e/real/")),
     ...ignoring(...left.map((suite) => `<rootDir>/e2e/${suite}.test.ts`)),

@@ -310,7 +310,7 @@ export class PodEniExecutor {
     }
     const status = {
       phase: "Binding",
-      eniInfo: record?.status?.eniInfo ?? { id: eniId },
+      eniInfo: record.status?.eniInfo ?? { id: eniId },
       instanceID: instanceId,
       trunkENIID: trunkEniId,
       networkCardIndex: networkCardIndex ?? null,
