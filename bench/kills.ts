@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { applyPlanes, burstNamespace, createPods, leaderIndex, storiesIn, until } from "../cmd/sandbox-run.ts";
+import { applyPlanes, burstNamespace, createPods, leaderIndex, podName, storiesIn, until } from "../cmd/sandbox-run.ts";
 import { startSandbox, type Sandbox } from "../cmd/sandbox-world.ts";
 import { RecordedReplicas } from "../e2e/recorded-replicas.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -33,6 +33,14 @@ interface Result extends Options {
   readonly seconds: number;
 }
 
+interface Setting {
+  /** Of the configuration. */
+  readonly lease: Readonly<Record<string, string>>;
+  readonly replicas: number;
+  /** Of a burst. */
+  readonly pods: number;
+}
+
 interface Trial {
   readonly sandbox: Sandbox;
   readonly recorded: RecordedReplicas;
@@ -44,11 +52,14 @@ interface Trial {
 /** A trial that takes longer has failed. */
 const patienceMs = 120_000;
 /** Short, so that many trials fit into an hour. */
-const shortLease = { leaseDuration: "2s", renewDeadline: "1500ms", retryPeriod: "300ms" };
+const shortLease = { leaseDuration: "1500ms", renewDeadline: "1s", retryPeriod: "250ms" };
 const shippedLease = { leaseDuration: "6s", renewDeadline: "4s", retryPeriod: "1s" };
 const podsOfPause = 8;
-/** A paused leader is in the middle of creations, attaches or the looks after them. */
-const pauseWithinMs = 2_000;
+/** A paused leader is in the middle of creations, attaches, releases or the looks after them. */
+const pauseWithinMs = 1_000;
+const pauseAfterMs = 300;
+/** One leads, one can take over, and one may be starting. */
+const replicasOfPauses = 3;
 
 function parseOptions(): Options {
   const options = new Command("node bench/kills.ts")
@@ -78,8 +89,10 @@ async function main(): Promise<number> {
     for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += part[key];
   };
   if (options.kills > 0)
-    add(await inSandbox(options, shippedLease, options.pods, (trial) => killOften(trial, options)));
-  if (options.pauses > 0) add(await inSandbox(options, shortLease, podsOfPause, (trial) => pauseOften(trial, options)));
+    add(await inSandbox(options, { lease: shippedLease, replicas: 2, pods: options.pods }, killOften));
+  if (options.pauses > 0) {
+    add(await inSandbox(options, { lease: shortLease, replicas: replicasOfPauses, pods: podsOfPause }, pauseOften));
+  }
   const seconds = Math.round((systemClock.monotonic() - startMs) / 1_000);
   const result: Result = { ...options, ...total, seconds };
   process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -92,15 +105,15 @@ function isGood({ podsMade, bound, leakedInterfaces, lateChanges }: Result): boo
 
 /** Runs trials one after the other, and counts what is left of them at the end. */
 async function inSandbox(
-  { seed }: Options,
-  lease: Readonly<Record<string, string>>,
-  pods: number,
-  work: (trial: Trial) => Promise<{ readonly trials: number; readonly lateChanges: number }>,
+  options: Options,
+  { lease, replicas, pods }: Setting,
+  work: (trial: Trial, options: Options) => Promise<{ readonly trials: number; readonly lateChanges: number }>,
 ): Promise<{ podsMade: number; bound: number; leakedInterfaces: number; lateChanges: number }> {
   const directory = mkdtempSync(join(tmpdir(), "terway-kills-"));
   const recorded = new RecordedReplicas(directory);
   const { between } = recorded;
-  const sandbox = await startSandbox({ nodes: 20, replicas: 2, seed, faults: [], directory, config: lease, between });
+  const { seed } = options;
+  const sandbox = await startSandbox({ nodes: 20, replicas, seed, faults: [], directory, config: lease, between });
   const stop = new AbortController();
   for (const index of sandbox.replicas.keys()) void keepRunning(sandbox, index, stop.signal);
   try {
@@ -108,9 +121,16 @@ async function inSandbox(
     const stories = (): readonly PodStory[] => storiesIn(watch, burstNamespace);
     await sandbox.ready(patienceMs);
     await applyPlanes(sandbox.transport);
-    const { trials, lateChanges } = await work({ sandbox, recorded, stories, random: seededRandom(seed), pods });
-    const bound = stories().filter(({ boundAtMs }) => boundAtMs !== undefined).length;
-    return { podsMade: trials * pods, bound, leakedInterfaces: ownInterfaces(sandbox), lateChanges };
+    const { trials, lateChanges } = await work(
+      { sandbox, recorded, stories, random: seededRandom(seed), pods },
+      options,
+    );
+    return {
+      podsMade: trials * pods,
+      bound: boundOf(stories()),
+      leakedInterfaces: ownInterfaces(sandbox),
+      lateChanges,
+    };
   } finally {
     stop.abort();
     await sandbox.stop();
@@ -148,7 +168,7 @@ async function burst(trial: Trial, isInRelease: boolean): Promise<string> {
   const { sandbox, stories, random, pods } = trial;
   const before = new Set(stories().map(({ uid }) => uid));
   const ours = () => stories().filter(({ uid }) => !before.has(uid));
-  const boundCount = () => ours().filter(({ boundAtMs }) => boundAtMs !== undefined).length;
+  const boundCount = () => boundOf(ours());
   const share = random();
   const killed = isInRelease ? undefined : killWhen(sandbox, () => boundCount() >= share * (pods - 1));
   await createPods(sandbox.transport, pods);
@@ -174,42 +194,60 @@ async function killWhen(sandbox: Sandbox, isTime: () => boolean): Promise<void> 
 
 async function pauseOften(trial: Trial, { pauses }: Options): Promise<{ trials: number; lateChanges: number }> {
   let lateChanges = 0;
-  for (let pause = 1; pause <= pauses; pause++) {
-    const late = await pauseLeader(trial);
+  for (let pause = 0; pause < pauses; pause++) {
+    const late = await pauseLeader(trial, pause);
     lateChanges += late.length;
-    if (late.length > 0 || pause % 20 === 0) {
-      process.stdout.write(`pause ${pause}: ${lateChanges} late changes ${late.join(", ")}\n`);
+    if (late.length > 0 || (pause + 1) % 20 === 0) {
+      process.stdout.write(`pause ${pause + 1}: ${lateChanges} late changes ${late.join(", ")}\n`);
     }
   }
+  await until(() => boundOf(trial.stories()) === pauses * trial.pods, patienceMs);
+  await removePods(trial.sandbox);
+  await untilNothingIsLeft(trial);
   return { trials: pauses, lateChanges };
 }
 
-/** @returns what the paused leader changed after another had the lease */
-async function pauseLeader(trial: Trial): Promise<readonly string[]> {
-  const { sandbox, recorded, stories, random, pods } = trial;
-  const before = new Set(stories().map(({ uid }) => uid));
+/**
+ * While the pods of this trial come and those of an earlier one go.
+ * @returns what the paused leader changed after another had the lease
+ */
+async function pauseLeader(trial: Trial, pause: number): Promise<readonly string[]> {
+  const { sandbox, recorded, random, pods } = trial;
   const paused = await leaderIndex(sandbox);
   const { process: leader } = sandbox.replicas[paused] ?? {};
   if (leader === undefined) throw new Error("nobody holds the lease");
   const asked = recorded.of(paused);
-  await createPods(sandbox.transport, pods);
+  await Promise.all([createPods(sandbox.transport, pods, pause * pods), removeBound(trial, (pause - 2) * pods)]);
   await systemClock.sleep(random() * pauseWithinMs);
   leader.kill("SIGSTOP");
-  const isTakenOver = await until(async () => (await leaderIndex(sandbox)) === 1 - paused, patienceMs);
+  const isTakenOver = await until(async () => {
+    const next = await leaderIndex(sandbox);
+    return next >= 0 && next !== paused;
+  }, patienceMs);
   if (!isTakenOver) throw new Error("nobody took the lease over");
   const takenOverAtMs = Date.now();
+  // Its successor writes first.
+  await systemClock.sleep(pauseAfterMs);
   leader.kill("SIGCONT");
   if (!(await until(() => !leader.isRunning, patienceMs))) throw new Error("the paused leader did not end");
   const late = asked.changesSince(takenOverAtMs);
-  const ours = () => stories().filter(({ uid }) => !before.has(uid));
-  await until(() => ours().filter(({ boundAtMs }) => boundAtMs !== undefined).length === pods, patienceMs);
-  await removePods(sandbox);
-  await untilNothingIsLeft(trial);
-  await sandbox.ready(patienceMs);
   return late.map(({ method, path, headers }) => String(headers["x-acs-action"] ?? `${method} ${path}`));
 }
 
+/** Removes the pods of a former trial once all of them are bound. */
+async function removeBound({ sandbox, stories, pods }: Trial, first: number): Promise<void> {
+  if (first < 0) return;
+  const keys = Array.from({ length: pods }, (_, index) => `${burstNamespace}/${podName(first + index)}`);
+  const isBound = await until(() => boundOf(stories().filter(({ key }) => keys.includes(key))) === pods, patienceMs);
+  if (!isBound) throw new Error(`not all of ${keys.join(", ")} are bound`);
+  await Promise.all(keys.map((key) => remove(sandbox.transport, `/api/v1/namespaces/${key.replace("/", "/pods/")}`)));
+}
+
 // ---- both ----
+
+function boundOf(stories: readonly PodStory[]): number {
+  return stories.filter(({ boundAtMs }) => boundAtMs !== undefined).length;
+}
 
 async function removePods({ transport }: Sandbox): Promise<void> {
   await remove(transport, `/api/v1/namespaces/${burstNamespace}/pods`);

@@ -151,17 +151,25 @@ export async function applyPlanes(transport: Transport): Promise<void> {
   }
 }
 
-/** Creates pods at a steady rate, however long each takes: faster than the controllers of a real cluster make them. */
-export async function createPods(transport: Transport, count: number): Promise<void> {
+/**
+ * Creates pods at a steady rate, however long each takes: faster than the controllers of a real cluster make them. Their
+ * names are numbers from `first` on.
+ */
+export async function createPods(transport: Transport, count: number, first = 0): Promise<void> {
   const startMs = systemClock.monotonic();
   const creations: Promise<void>[] = [];
   for (let index = 0; index < count; index++) {
     await systemClock.sleep(startMs + (index * 1_000) / podsPerSecond - systemClock.monotonic());
-    const creation = createPod(transport, `pod-${String(index).padStart(5, "0")}`);
+    const creation = createPod(transport, podName(first + index));
     creation.catch(() => undefined); // Awaited below, maybe later.
     creations.push(creation);
   }
   await Promise.all(creations);
+}
+
+/** Of the pod that {@link createPods} makes with that number. */
+export function podName(number: number): string {
+  return `pod-${String(number).padStart(5, "0")}`;
 }
 
 async function createPod(transport: Transport, name: string): Promise<void> {
