@@ -6,7 +6,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
+import { parseCount } from "../cmd/options.ts";
 import { applyPlanes, burstNamespace, leaderIndex, storiesIn, until } from "../cmd/sandbox-run.ts";
 import { startSandbox, type Sandbox } from "../cmd/sandbox-world.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -62,12 +63,6 @@ function parseOptions(): Options {
     .showHelpAfterError()
     .parse()
     .opts<Options>();
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("must be a whole number from 1.");
-  return count;
 }
 
 async function main(): Promise<number> {

@@ -7,7 +7,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
+import { parseCount } from "../cmd/options.ts";
 import { applyPlanes, burstNamespace, createPods, leaderIndex, podName, storiesIn, until } from "../cmd/sandbox-run.ts";
 import { startSandbox, type Sandbox } from "../cmd/sandbox-world.ts";
 import { RecordedReplicas } from "../e2e/recorded-replicas.ts";
@@ -72,12 +73,6 @@ function parseOptions(): Options {
     .opts<Options>();
   if (options.kills + options.pauses === 0) throw new Error("say how many: --kills <n> or --pauses <n>");
   return options;
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("must be a whole number from 1.");
-  return count;
 }
 
 async function main(): Promise<number> {

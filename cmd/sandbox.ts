@@ -1,10 +1,11 @@
 /** `npm start`: the whole system on this machine, to watch or to measure. */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { parseFaults, type FaultRule } from "../sandbox/alibaba-cloud/index.ts";
 import { startBindWatch } from "../sandbox/bind-watch.ts";
 import { toBoundLine, type BoundLine } from "../sandbox/figures.ts";
+import { parseCount } from "./options.ts";
 import { show } from "./sandbox-show.ts";
 import { isGood, measure } from "./sandbox-run.ts";
 import { startSandbox } from "./sandbox-world.ts";
@@ -35,12 +36,6 @@ function parseOptions(): Options {
     .option("--exit", "run once, measure, and end with status 0 only if all went well")
     .showHelpAfterError();
   return command.parse().opts<Options>();
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("must be a whole number from 1.");
-  return count;
 }
 
 function readFaults(path: string | undefined): readonly FaultRule[] {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import type { PodENI } from "../crds/v1beta1/pod-eni.gen.ts";
 import { landscape } from "../sandbox/landscape.ts";
+import { addExclusiveMachine } from "./exclusive-machine.ts";
 import { aNamespace, aPod, inZone } from "./manifests.ts";
 import { anEniConfig } from "./node-records.ts";
 import { concurrentScenarios } from "./scenarios.ts";
@@ -21,25 +22,6 @@ function interfaceOf({ sandbox }: World, podEni: PodENI) {
   return { type: eni?.type, inCloud: eni?.vSwitchId, vSwitchID, securityGroupIDs };
 }
 
-/** An exclusive machine in {@link zone}; `ownConfig` is the ConfigMap that its label `terway-config` names. */
-async function addExclusive({ sandbox }: World, name: string, ownConfig?: string): Promise<void> {
-  const { instanceType } = sandbox.nodes[0]!;
-  const instanceId = `i-${name}`;
-  const place = { zoneId: zone, vpcId: landscape.vpcId, vSwitchId: "vsw-nodes-h" };
-  sandbox.cloud.addInstance({ instanceId, instanceType, ...place });
-  await sandbox.cluster.addNode({
-    name,
-    zone,
-    instanceId,
-    instanceType,
-    regionId: landscape.regionId,
-    exclusive: true,
-    capacity: { cpu: "64", memory: "256Gi", pods: 110, "aliyun/eni": 7 },
-    internalIp: "10.0.8.1",
-    ...(ownConfig !== undefined && { labels: { "terway-config": ownConfig } }),
-  });
-}
-
 describe("a pod that names no network", () => {
   let world: World;
   const { scenario, start } = concurrentScenarios();
@@ -52,9 +34,10 @@ describe("a pod that names no network", () => {
     await kube.apply(aNamespace("kube-system"));
     await kube.apply(anEniConfig(ofCluster));
     await kube.apply(anEniConfig(ofCrowd, "crowd"));
-    await addExclusive(world, "plain");
-    await addExclusive(world, "crowd", "crowd");
-    await addExclusive(world, "astray", "later");
+    await addExclusiveMachine(world, "plain");
+    // The ConfigMap of its own that its label names.
+    await addExclusiveMachine(world, "crowd", { labels: { "terway-config": "crowd" } });
+    await addExclusiveMachine(world, "astray", { labels: { "terway-config": "later" } });
     start();
   }, 90_000);
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { landscape } from "../sandbox/landscape.ts";
+import { addExclusiveMachine } from "./exclusive-machine.ts";
 import { pathOf } from "./kube.ts";
 import { aNamespace, aPlane, aPod, inZone } from "./manifests.ts";
 import { concurrentScenarios } from "./scenarios.ts";
@@ -30,24 +31,6 @@ const highPerformance = { ...exclusive, networkInterfaceTrafficMode: "HighPerfor
 const ownedBy = (world: World, uid: string | undefined) =>
   world.ownInterfaces().filter(({ tags }) => tags["k8s.aliyun.com/pod-eni-uid"] === uid);
 
-/** A machine on which every pod has interfaces of its own. */
-async function addExclusive(world: World, name: string, instanceType = "ecs.g7.16xlarge"): Promise<void> {
-  const { sandbox } = world;
-  const instanceId = `i-${name}`;
-  const place = { zoneId: zone, vpcId: landscape.vpcId, vSwitchId: "vsw-nodes-h" };
-  sandbox.cloud.addInstance({ instanceId, instanceType, ...place });
-  await sandbox.cluster.addNode({
-    name,
-    zone,
-    instanceId,
-    instanceType,
-    regionId: landscape.regionId,
-    exclusive: true,
-    capacity: { cpu: "64", memory: "256Gi", pods: 110, "aliyun/eni": 7 },
-    internalIp: "10.0.8.1",
-  });
-}
-
 describe("pods with several interfaces", () => {
   let world: World;
   const { scenario, start } = concurrentScenarios();
@@ -55,7 +38,7 @@ describe("pods with several interfaces", () => {
   beforeAll(async () => {
     world = await startWorld();
     await world.kube.apply(aNamespace(namespace));
-    await addExclusive(world, "whole");
+    await addExclusiveMachine(world, "whole");
     start();
   }, 90_000);
 
@@ -230,7 +213,7 @@ describe.each(["dual", "ipv6"])("with ipStack %s", (ipStack) => {
     world = await startWorld({ nodes: 2, config: { ipStack } });
     const { kube, sandbox } = world;
     await kube.apply(aNamespace(namespace));
-    await addExclusive(world, "whole");
+    await addExclusiveMachine(world, "whole");
     const place = { vpcId: landscape.vpcId, zoneId: zone };
     sandbox.cloud.addVSwitch({ vSwitchId: "vsw-six", cidr: "10.30.0.0/24", ipv6Cidr: "2001:db8:0:1::/64", ...place });
     sandbox.cloud.addVSwitch({

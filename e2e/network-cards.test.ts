@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { landscape } from "../sandbox/landscape.ts";
+import { addExclusiveMachine } from "./exclusive-machine.ts";
 import { aNamespace, aPod } from "./manifests.ts";
 import { eventually, startWorld, type World } from "./world.ts";
 
@@ -34,23 +35,9 @@ describe("a machine with two network cards", () => {
   afterAll(() => world.stop(), 30_000);
 
   const addMachine = async (name: string): Promise<void> => {
-    const { sandbox, kube } = world;
-    const instanceId = `i-${name}`;
-    const capacity = { cpu: "64", memory: "256Gi", pods: 110, "aliyun/eni": 14 };
-    const machine = { instanceId, instanceType, zoneId: zone, vpcId: landscape.vpcId, vSwitchId: "vsw-nodes-h" };
-    sandbox.cloud.addInstance(machine);
-    await sandbox.cluster.addNode({
-      name,
-      zone,
-      instanceId,
-      instanceType,
-      regionId: landscape.regionId,
-      exclusive: true,
-      capacity,
-      internalIp: `10.0.8.${sandbox.cloud.report().instances[instanceId]!.adapters}`,
-    });
+    const { instanceId } = await addExclusiveMachine(world, name, { instanceType, enis: 14 });
     const nodeMetadata = { regionID: landscape.regionId, instanceType, instanceID: instanceId, zoneID: zone };
-    await kube.apply({
+    await world.kube.apply({
       apiVersion: "network.alibabacloud.com/v1beta1",
       kind: "Node",
       metadata: { name },

@@ -7,6 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { parseCount } from "../../cmd/options.ts";
 import { isGood as isSound, measure, type RunResult } from "../../cmd/sandbox-run.ts";
 import { startSandbox } from "../../cmd/sandbox-world.ts";
 import { parseFaults, type FaultRule } from "../../sandbox/alibaba-cloud/index.ts";
@@ -45,12 +46,6 @@ function parseOptions(names: readonly string[]): Options {
     .showHelpAfterError()
     .parse()
     .opts<Options>();
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("must be a whole number from 1.");
-  return count;
 }
 
 function parseName(name: string, names: readonly string[]): string {
