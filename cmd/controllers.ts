@@ -45,8 +45,8 @@ export interface Controllers {
   readonly nodeCapacity?: NodeCapacity;
   /** The leader's time begins: what was seen before it may be old. */
   lead(): void;
-  /** Waits for the calls that are on their way. */
-  stop(): Promise<void>;
+  /** Waits for the calls that are on their way, at most so long. @see Operations.stop */
+  stop(limitMs?: number): Promise<void>;
 }
 
 /** The user's limit: so many pods are given interfaces at the same time. */
@@ -269,8 +269,8 @@ export function createControllers(world: World, parts: ControllerParts): Control
     planes,
     ...(nodeCapacity !== undefined && { nodeCapacity }),
     lead: () => ledger.lead(clock.now()),
-    stop: async () => {
-      await Promise.all([creations.stop(), effects.stop(), nodeCapacity?.stop()]);
+    stop: async (limitMs) => {
+      await Promise.all([creations.stop(limitMs), effects.stop(limitMs), nodeCapacity?.stop(limitMs)]);
     },
   };
 }

@@ -115,4 +115,20 @@ describe("the source of eni-config", () => {
     stopped.abort();
     await expect(watching).rejects.toMatchObject({ name: "AbortError" });
   });
+
+  it("tells also of a change that somebody saw between two looks", async () => {
+    const { source, texts } = world({ "eni-config": "{}" });
+    await source.getForNode("own", never);
+    let told = 0;
+    source.onChanged(() => (told += 1));
+    const stopped = new AbortController();
+    const watching = source.watch(stopped.signal);
+    texts["own"] = "{}";
+    expect(await source.getForPodOn("own", never)).toMatchObject({ type: "found" });
+    expect(told).toBe(0);
+    await time.timers.tickAsync(10_000);
+    expect(told).toBe(1);
+    stopped.abort();
+    await expect(watching).rejects.toMatchObject({ name: "AbortError" });
+  });
 });

@@ -33,6 +33,8 @@ export class EniConfigSource {
   /** By name of the ConfigMap. */
   readonly #memory = new Map<string, { readonly atMs: number; readonly text: Text }>();
   readonly #listeners: (() => void)[] = [];
+  /** Some read, by whomever, found another text than the one before, and the listeners were not told yet. */
+  #hasNews = false;
 
   constructor(deps: EniConfigSourceDeps) {
     this.#deps = deps;
@@ -67,7 +69,10 @@ export class EniConfigSource {
   async watch(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#deps.clock.sleep(watchEveryMs, signal);
-      if (await this.#hasChanged(signal)) for (const listener of this.#listeners) listener();
+      await this.#look(signal);
+      if (!this.#hasNews) continue;
+      this.#hasNews = false;
+      for (const listener of this.#listeners) listener();
     }
   }
 
@@ -92,19 +97,17 @@ export class EniConfigSource {
     }
   }
 
-  async #hasChanged(signal: AbortSignal): Promise<boolean> {
-    const changes = await Promise.all(
-      [...this.#memory].map(async ([name, { text }]) => {
+  async #look(signal: AbortSignal): Promise<void> {
+    await Promise.all(
+      [...this.#memory.keys()].map(async (name) => {
         try {
-          return (await this.#read(name, signal)) !== text;
+          await this.#read(name, signal);
         } catch (error) {
-          if (signal.aborted) throw error;
           // The next look is soon, and who needs the text meets the same error and reports it.
-          return false;
+          if (signal.aborted) throw error;
         }
       }),
     );
-    return changes.includes(true);
   }
 
   /** @param remembersAbsence false: what does not exist is asked for anew, for the next pod should see what was just made */
@@ -117,6 +120,8 @@ export class EniConfigSource {
   async #read(name: string, signal: AbortSignal): Promise<Text> {
     const configMap = await this.#deps.getConfigMap(eniConfig.namespace, name, signal);
     const text = configMap === undefined ? undefined : (configMap.data?.[eniConfig.key] ?? "");
+    const known = this.#memory.get(name);
+    if (known !== undefined && known.text !== text) this.#hasNews = true;
     this.#memory.set(name, { atMs: this.#deps.clock.monotonic(), text });
     return text;
   }

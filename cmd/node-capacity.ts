@@ -12,8 +12,8 @@ import type { World } from "./wiring.ts";
 export interface NodeCapacity {
   readonly controller: Controller;
   readonly reconciler: nodeCapacityController.NodeCapacityReconciler;
-  /** Waits for the calls that are on their way. */
-  stop(): Promise<void>;
+  /** Waits for the calls that are on their way, at most so long. @see Operations.stop */
+  stop(limitMs?: number): Promise<void>;
 }
 
 /** Publication is a part of centralised address management, as in the published program. */
@@ -72,7 +72,7 @@ export function createNodeCapacity(
     onDelete: (pod) => wake(pod.spec?.nodeName),
   });
   operations.onSettled((nodeName) => controller.enqueue(nodeName));
-  return { controller, reconciler, stop: () => operations.stop() };
+  return { controller, reconciler, stop: (limitMs) => operations.stop(limitMs) };
 }
 
 /** Calls `wake` for each object that came, changed or went. */

@@ -113,7 +113,9 @@ export function buildControlplane(given: World): Controlplane {
   manager.add(
     leaderPart("operations", async (signal) => {
       await untilAborted(signal);
-      await Promise.all([controllers.stop(), recorder.stop()]);
+      // Without the lease nothing can be recorded of what a call brings; whoever leads now finds out.
+      const limitMs = elector === undefined || elector.isLeader() ? undefined : 0;
+      await Promise.all([controllers.stop(limitMs), recorder.stop()]);
     }),
     leaderPart("cloud", (signal) => {
       controllers.lead();

@@ -68,6 +68,28 @@ describe("a hundred pods that a missing permission stops", () => {
   });
 });
 
+describe("pods with two interfaces that one cause stops", () => {
+  it("do not wait for each other: all are bound within 30 s of its end", async () => {
+    const world = new World();
+    const create = world.cloud.create.bind(world.cloud);
+    let isMended = false;
+    world.cloud.create = (request) => {
+      if (!isMended) throw new TerminalError("AccountInterfaceLimit", "no more interfaces for this account");
+      return create(request);
+    };
+    const names = ["web-0", "web-1", "web-2"];
+    for (const name of names) world.createPod("node-1", [{}, other], { name });
+    const process = world.start();
+    await world.clock.advance(100_000);
+    isMended = true;
+    const beganAtMs = world.clock.now();
+    await world.clock.runUntil(() => bound(world) === names.length, 120_000);
+    expect(bound(world)).toBe(names.length);
+    expect(world.clock.now() - beganAtMs).toBeLessThanOrEqual(30_000);
+    process.die();
+  });
+});
+
 describe("a bound record that names another machine than the pod's", () => {
   it("is detached there and attached here when it is bound anew", async () => {
     const world = new World();

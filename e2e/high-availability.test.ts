@@ -81,6 +81,23 @@ describe("two replicas", () => {
     60_000,
   );
 
+  it("a leader that has lost its lease ends at once, whatever the cloud owes it", async () => {
+    const paused = await leaderIndex(world.sandbox);
+    const { cloudWrites } = recorded.of(paused);
+    recorded.of(paused).delayCloudWrites(30_000);
+    await create(["owed"]);
+    await eventually("a call is under way", () => recorded.of(paused).cloudWrites.length > cloudWrites.length);
+    const { process } = world.sandbox.replicas[paused]!;
+    process.kill("SIGSTOP");
+    await eventually("the other replica leads", async () => (await leaderIndex(world.sandbox)) === 1 - paused);
+    process.kill("SIGCONT");
+    await eventually("the paused one ends", () => !process.isRunning, { limitMs: 5_000 });
+    await world.sandbox.restart(paused);
+    await world.sandbox.ready(30_000);
+    await world.kube.untilRunning(namespace, "owed");
+    expect(world.ownInterfaces()).toHaveLength((await world.kube.pods(namespace)).length);
+  }, 60_000);
+
   it("a replica is not ready while it ends what it began, and the other one stays ready", async () => {
     const leader = await leaderIndex(world.sandbox);
     const { process, healthUrl } = world.sandbox.replicas[leader]!;

@@ -173,9 +173,9 @@ export class PodEniExecutor {
 
   // ---- memory and cloud ----
 
-  #claimProbe(key: string, podEni: PodENI, { index, interface: name }: AllocationState): void {
+  #claimProbe(key: string, podEni: PodENI, { index }: AllocationState): void {
     const allocation = podEni.spec?.allocations?.[index];
-    if (allocation !== undefined) this.#deps.creationCauses.claim(kindOf(allocation), `${key}/${name}`);
+    if (allocation !== undefined) this.#deps.creationCauses.claim(kindOf(allocation), key);
   }
 
   #backOff(key: string, action: PodEniAction & { type: "backOff" }): void {

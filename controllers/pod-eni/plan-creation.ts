@@ -33,7 +33,7 @@ export function planCreation(
     case "failed":
       return planAfterFailure(allocation, creation.failure);
     case "none":
-      if (allocation.hold !== undefined) return whileHeld(allocation, allocation.hold);
+      if (allocation.hold !== undefined) return whileHeld(state, allocation, allocation.hold);
       if (!allocation.vSwitchIsUnusable) return { actions: [{ type: "startCreate", allocation }], isBound: false };
       return chooseVSwitch(state, allocation, zone, pick);
   }
@@ -120,15 +120,19 @@ export function stop(reason: string, message: string, retryAfterMs: number): Ste
   };
 }
 
-/** What stopped another creation of this kind is tried by one pod for all of them. */
-export function whileHeld(allocation: AllocationState, { reason, message, isDue, retryAfterMs }: CreationHold): Step {
-  if (isDue) return { actions: [{ type: "claimProbe", allocation }], isBound: false };
+/**
+ * What stopped another creation of this kind is tried by one pod for all of them; by a pod with several interfaces only once
+ * none of them has to wait, or it would keep others from trying without trying itself.
+ */
+export function whileHeld(state: PodEniState, allocation: AllocationState, { reason, message }: CreationHold): Step {
+  const holds = state.allocations.flatMap(({ hold }) => hold ?? []);
+  if (holds.every(({ isDue }) => isDue)) return { actions: [{ type: "claimProbe", allocation }], isBound: false };
   return {
     actions: [],
     isBound: false,
     explanation: { reason, message, isFailure: true },
     givesPlaceUp: true,
-    requeueAfterMs: retryAfterMs,
+    requeueAfterMs: Math.max(...holds.map(({ retryAfterMs }) => retryAfterMs)),
   };
 }
 

@@ -220,6 +220,15 @@ const table: readonly PlanRow[] = [
     actions: [{ type: "claimProbe", allocation: dueAgain }],
   },
   {
+    name: "creations like one of its two were refused, and it is time for that one only: keeps nobody from trying",
+    given: { allocations: [dueAgain, second({ ...unmade(), hold: aHold() })], place: "none" },
+    actions: [],
+    reason: "AccessDenied",
+    says: "eth0: not allowed",
+    isFailure: true,
+    requeueAfterMs: 7_000,
+  },
+  {
     name: "the interface is known to be gone: another one, without a record that nobody needs",
     given: only(unrecorded({ isKnownGone: true })),
     actions: [{ type: "forgetInterface", allocation: unrecorded({ isKnownGone: true }) }],

@@ -214,7 +214,7 @@ function planWhileHeld(state: PodEniState): PodEniPlan | undefined {
   if (state.place === "held") return undefined;
   const allocation = state.allocations.find(({ hold }) => hold !== undefined);
   if (allocation?.hold === undefined) return undefined;
-  const step = whileHeld(allocation, allocation.hold);
+  const step = whileHeld(state, allocation, allocation.hold);
   const { actions, explanation, requeueAfterMs } = state.allocations.length === 1 ? step : naming(allocation, step);
   return {
     actions: [...actions, ...release(state)],

@@ -15,7 +15,6 @@ import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
 import { NetworkCardLoads } from "./network-cards.ts";
 import { planPodEni } from "./plan.ts";
 import {
-  interfaceOf,
   toState,
   type CreationState,
   type Observation,
@@ -109,8 +108,8 @@ export class PodEniReconciler implements Reconciler {
       node: nodes.get(nodeName),
       networkInterface: (eniId: string) => networkInterfaces.lister.get(eniId),
       creation: (name: string) => this.#creation(key, name),
-      creationHold: (allocation: PodEniAllocation) =>
-        creationCauses.holdOf(kindOf(allocation), `${key}/${interfaceOf(allocation)}`),
+      // In the name of the record: were each interface to try for itself, two of one pod would wait for each other.
+      creationHold: (allocation: PodEniAllocation) => creationCauses.holdOf(kindOf(allocation), key),
       isKnownGone: (eniId: string) => this.#executor.isKnownGone(eniId),
       vSwitchIsUnusable: (id: string) => vSwitches.isExhausted(id),
       place: this.#place(key),
