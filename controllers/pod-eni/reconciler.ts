@@ -14,13 +14,7 @@ import { toCreationFailure } from "./creation.ts";
 import { PodEniExecutor, type ExecutorDeps } from "./executor.ts";
 import { NetworkCardLoads } from "./network-cards.ts";
 import { planPodEni } from "./plan.ts";
-import {
-  toState,
-  type CreationState,
-  type Observation,
-  type PodEniState,
-  type Suspensions,
-} from "./state.ts";
+import { toState, type CreationState, type Observation, type PodEniState, type Suspensions } from "./state.ts";
 
 /** What this reconciler needs of the world; cmd/controlplane.ts supplies it. */
 export interface PodEniDeps extends ExecutorDeps {
