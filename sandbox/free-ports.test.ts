@@ -14,6 +14,12 @@ test("ports differ, are free, and are none that the kernel gives to outgoing con
   }
 });
 
+test("a port is not given out again while its process may still be starting", async () => {
+  const first = await freePorts(20);
+  const more = await Promise.all(Array.from({ length: 20 }, () => freePorts(10)));
+  expect(new Set([...first, ...more.flat()]).size).toBe(220);
+});
+
 test("ports on which somebody listens are passed over", async () => {
   const taken = await freePorts(400);
   const servers = taken.map((port) => createServer().listen(port, "127.0.0.1"));

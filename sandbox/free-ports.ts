@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 
@@ -10,18 +9,19 @@ const lowest = 10_000;
 const highest = 32_767;
 
 /**
- * Processes that run side by side take from shares of their own: a port that one has promised, and on which nobody listens
- * yet, looks free to the other.
+ * A port that was promised, and on which nobody listens yet, looks free. So a process goes through its ports one after the
+ * other, and processes that run side by side have shares of their own.
  */
 const shares = 32;
 const portsOfShare = Math.floor((highest + 1 - lowest) / shares);
 const lowestOfShare = lowest + (process.pid % shares) * portsOfShare;
+let promised = 0;
 
-/** Ports that are free now; all are held until all are known, so they differ. */
+/** Ports that are free now, and were not given out lately. */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const held = new Map<number, Server>();
   while (held.size < count) {
-    const port = lowestOfShare + randomInt(portsOfShare);
+    const port = lowestOfShare + (promised++ % portsOfShare);
     const server = await listenOn(port);
     if (server !== undefined) held.set(port, server);
   }
