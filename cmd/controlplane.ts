@@ -147,3 +147,5 @@ try {
   }
   process.exitCode = isAbort(error) ? 0 : 1;
 }
+// Nothing of ours runs any more, but a call that was cut off holds its connection, and so the process, until it times out.
+setTimeout(() => process.exit(), 500).unref();
