@@ -246,10 +246,7 @@ describe("centralised, the record of a machine that has no node daemon", () => {
     await kube.apply(anEniConfig({ max_pool_size: 9 }, "own"));
     await kube.patch(pathOf.node(shared), { metadata: { labels: { "terway-config": "own" } } });
     await eventually("its own size", async () => (await poolOf()) === 9, { state: poolOf });
-    const record = (await kube.nodeRecord(shared))!;
-    // As the daemon does: the whole object, with the version that it has read.
-    const eni = { ...record.spec!.eni!, vSwitchOptions: ["vsw-hz-h-2"] };
-    await putAsDaemon(world, { ...record, spec: { ...record.spec, eni } });
+    const eni = await putAsDaemon(world, shared, { vSwitchOptions: ["vsw-hz-h-2"] });
     await kube.apply(anEniConfig({ max_pool_size: 8, eni_tags: { team: "other" } }, "own"));
     await eventually("the new size", async () => (await poolOf()) === 8, { state: poolOf, limitMs: 30_000 });
     expect((await kube.nodeRecord(shared))?.spec?.eni).toEqual(eni);
@@ -268,12 +265,21 @@ describe("centralised, the record of a machine that has no node daemon", () => {
   }, 60_000);
 });
 
-async function putAsDaemon({ sandbox }: World, record: NodeRecord): Promise<void> {
-  const path = `${pathOf.nodeRecord(record.metadata.name)}?fieldManager=terway`;
-  const body = { apiVersion: "network.alibabacloud.com/v1beta1", kind: "Node", ...record };
-  const { status, body: answer } = await sandbox.transport.request(
-    { method: "PUT", path, body },
-    AbortSignal.timeout(5_000),
-  );
-  if (status !== 200) throw new Error(`PUT ${path}: ${JSON.stringify(answer)}`);
+/**
+ * Changes `spec.eni` as a node daemon does: it writes the whole object with the version that it has read, and reads it again
+ * when somebody was faster.
+ * @returns what it wrote
+ */
+async function putAsDaemon({ kube, sandbox }: World, name: string, changes: object): Promise<object> {
+  const path = `${pathOf.nodeRecord(name)}?fieldManager=terway`;
+  return await eventually(`PUT ${path}`, async () => {
+    const record: NodeRecord = (await kube.nodeRecord(name))!;
+    const eni = { ...record.spec!.eni!, ...changes };
+    const spec = { ...record.spec, eni };
+    const body = { apiVersion: "network.alibabacloud.com/v1beta1", kind: "Node", ...record, spec };
+    const request = { method: "PUT", path, body } as const;
+    const { status, body: answer } = await sandbox.transport.request(request, AbortSignal.timeout(5_000));
+    if (status !== 200 && status !== 409) throw new Error(`PUT ${path}: ${JSON.stringify(answer)}`);
+    return status === 200 ? eni : undefined;
+  });
 }

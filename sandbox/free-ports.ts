@@ -1,3 +1,5 @@
+import { randomInt } from "node:crypto";
+import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 
@@ -9,36 +11,42 @@ const lowest = 10_000;
 const highest = 32_767;
 
 /**
- * A port that was promised, and on which nobody listens yet, looks free. So a process goes through its ports one after the
- * other, and processes that run side by side have shares of their own.
+ * TCP ports that are free now, and that nobody else is given while this process lives: a port on which nobody listens yet
+ * looks free, so each is marked by a UDP socket with its number.
  */
-const shares = 32;
-const portsOfShare = Math.floor((highest + 1 - lowest) / shares);
-const lowestOfShare = lowest + (process.pid % shares) * portsOfShare;
-let promised = 0;
-
-/** Ports that are free now, and were not given out lately. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const held = new Map<number, Server>();
-  while (held.size < count) {
-    const port = lowestOfShare + (promised++ % portsOfShare);
-    const server = await listenOn(port);
-    if (server !== undefined) held.set(port, server);
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = randomInt(lowest, highest + 1);
+    if ((await isFree(port)) && (await mark(port))) ports.push(port);
   }
-  await Promise.all([...held.values()].map((server) => new Promise((resolve) => server.close(resolve))));
-  return [...held.keys()];
+  return ports;
 }
 
-/** @returns undefined when somebody else has the port */
-async function listenOn(port: number): Promise<Server | undefined> {
+async function isFree(port: number): Promise<boolean> {
   const server = createServer().listen(port, "127.0.0.1");
+  if (!(await isBound(server))) return false;
+  await new Promise((resolve) => server.close(resolve));
+  return true;
+}
+
+/** @returns false when another process, or an earlier call, has marked it */
+async function mark(port: number): Promise<boolean> {
+  const socket = createSocket("udp4").bind({ port, address: "127.0.0.1", exclusive: true });
+  if (!(await isBound(socket))) return false;
+  socket.unref();
+  return true;
+}
+
+/** @returns false when somebody else has the port */
+async function isBound(socket: Server | Socket): Promise<boolean> {
   try {
-    await once(server, "listening");
-    return server;
+    await once(socket, "listening");
+    return true;
   } catch (error) {
     // Not asked with `instanceof Error`: under jest, errors of Node itself are of another realm.
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EADDRINUSE" || code === "EACCES") return undefined;
+    if (code === "EADDRINUSE" || code === "EACCES") return false;
     throw error;
   }
 }
