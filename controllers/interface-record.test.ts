@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { InvariantError, TransientError } from "../runtime/errors.ts";
+import { ConflictError, InvariantError, TransientError } from "../runtime/errors.ts";
 import { World } from "../test/fixtures/controlplane-world.ts";
 
 const fixed = { allocationType: { type: "Fixed", releaseStrategy: "Never" } };
@@ -115,6 +115,38 @@ describe("the record of an interface", () => {
         { metadata: { name: allocation!.eni!.id }, spec: { ipv4: allocation!.ipv4 }, status: { phase: "Bind" } },
       ]);
       expect(world.events.filter(({ reason }) => reason === "CreateENISucceed")).toHaveLength(1);
+    },
+  );
+
+  it.each(["Binding", "Bind", "Detaching", "Unbind"])(
+    "is not written over: %s is refused, and decided again, when another replica wrote the record in the meantime",
+    async (phase) => {
+      const world = new World();
+      const { networkInterfaces } = world;
+      const refused: string[] = [];
+      let isRivalDone = false;
+      const patchStatus = networkInterfaces.patchStatus.bind(networkInterfaces);
+      networkInterfaces.patchStatus = (namespace, name, patch) => {
+        const written = (patch as { readonly status: { readonly phase?: string } }).status.phase;
+        if (written === phase && !isRivalDone) {
+          isRivalDone = true;
+          patchStatus(namespace, name, { status: { eniInfo: { vfID: 7 } } });
+        }
+        try {
+          return patchStatus(namespace, name, patch);
+        } catch (error) {
+          if (error instanceof ConflictError) refused.push(written ?? "");
+          throw error;
+        }
+      };
+      const process = world.start();
+      world.createPod("node-1", [fixed]);
+      expect(await world.clock.runUntil(() => world.isBound(), 30_000)).toBe(true);
+      world.deletePod();
+      expect(await world.clock.runUntil(() => world.phase() === "Unbind", 30_000)).toBe(true);
+      process.die();
+      expect(new Set(refused)).toEqual(new Set([phase]));
+      expect(networkInterfaces.list()).toMatchObject([{ status: { phase: "Unbind" } }]);
     },
   );
 });
