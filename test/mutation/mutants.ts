@@ -212,6 +212,13 @@ export const mutants: readonly Mutant[] = [
     tests: ["controllers/interface-record", "controllers/pod/"],
   },
   {
+    name: "writes over what another replica wrote about an interface",
+    file: "controllers/pod-eni/executor.ts",
+    find: "return { metadata: { resourceVersion: record?.metadata.resourceVersion } };",
+    replace: "return { metadata: record === undefined ? {} : {} };",
+    tests: ["controllers/interface-record"],
+  },
+  {
     name: "deletes a record of the same name that is another one",
     file: "kube/object-client.ts",
     find: "const preconditions = options.uid === undefined ? {} : { preconditions: { uid: options.uid } };",
