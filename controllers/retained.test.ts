@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { creatorTagValue, finalizers, tags } from "../crds/v1beta1/names.ts";
+import { creatorTagValue, finalizers, labels, tags } from "../crds/v1beta1/names.ts";
 import { toWireTime } from "../domain/conditions/wire-time.ts";
 import { World, clusterId } from "../test/fixtures/controlplane-world.ts";
 
@@ -102,4 +102,27 @@ describe(`${count} kept addresses`, () => {
     expect(Math.min(...errorsMs)).toBeGreaterThanOrEqual(0);
     expect(Math.max(...errorsMs)).toBeLessThanOrEqual(5_000);
   }, 240_000);
+});
+
+describe("a kept address", () => {
+  it("whose next pod came without its plane, on a machine that cannot carry it, is kept, and the record says what helps", async () => {
+    const world = new World();
+    world.nodes.create({
+      metadata: { name: "node-x", labels: { [labels.zone]: "zone-a", [labels.exclusiveMode]: "eniOnly" } },
+      spec: { providerID: "cn-test.i-node-x" },
+    });
+    const process = world.start();
+    const allocationType = { type: "Fixed", releaseStrategy: "TTL", releaseAfter: "2h" };
+    world.createPod("node-1", [{ allocationType }]);
+    expect(await world.clock.runUntil(() => world.isBound(), 30_000)).toBe(true);
+    const address = world.podEni()!.spec!.allocations![0]!.ipv4;
+    world.deletePod();
+    expect(await world.clock.runUntil(() => world.phase() === "Unbind", 30_000)).toBe(true);
+    world.pods.create({ metadata: { name: "web-0", namespace: "default" }, spec: { nodeName: "node-x" } });
+    const ready = () => world.podEni()?.status?.conditions?.find(({ type }) => type === "Ready");
+    expect(await world.clock.runUntil(() => ready()?.reason === "NodeWithoutTrunk", 30_000)).toBe(true);
+    process.die();
+    expect(ready()?.message).toContain("no PodNetworking matched this pod");
+    expect(world.podEni()!.spec!.allocations![0]!.ipv4).toBe(address);
+  });
 });

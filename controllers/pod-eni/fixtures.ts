@@ -146,6 +146,7 @@ export function aState(given: Partial<PodEniState> = {}): PodEniState {
     allocations: [unmade()],
     retention: [{ type: "Elastic" }],
     pod: { priority: 0 },
+    isUnmatched: false,
     hasAnyPod: true,
     node: aNode,
     isNodeGone: false,

@@ -239,6 +239,11 @@ function roundUp(count: number): number {
   return Math.ceil((count + 1) / 50) * 50;
 }
 
+/** The successor of a pod with a fixed address, after the plane of both was deleted. */
+const unmatched =
+  "no PodNetworking matched this pod when it was created, so the scheduler did not heed its kept address: " +
+  "make one that does and delete the pod, or delete the PodENI to give the address up";
+
 /** What stands in the way whatever the cloud says. */
 function obstacleOf(
   state: PodEniState,
@@ -248,16 +253,17 @@ function obstacleOf(
     return { reason: reasons.invalidSpec, message: "the record has no allocation; delete it and it is made again" };
   }
   const isMade = state.allocations.some((allocation) => allocation.eniId !== "");
+  const advice = isMade && state.isUnmatched ? `; ${unmatched}` : "";
   if (isMade && state.zone !== "" && state.zone !== node.zone) {
     return {
       reason: reasons.zoneMismatch,
-      message: `the kept address belongs to zone ${state.zone}, but node ${node.name} is in ${node.zone}; the pod must run in ${state.zone}`,
+      message: `the kept address belongs to zone ${state.zone}, but node ${node.name} is in ${node.zone}; the pod must run in ${state.zone}${advice}`,
     };
   }
   if (node.trunkEniId === undefined && state.allocations.some((allocation) => allocation.wantsTrunk)) {
     return {
       reason: reasons.nodeWithoutTrunk,
-      message: `node ${node.name} has no trunk interface (annotation k8s.aliyun.com/trunk-on); use an instance type with trunk support, or eniType ENI`,
+      message: `node ${node.name} has no trunk interface (annotation k8s.aliyun.com/trunk-on); use an instance type with trunk support, or eniType ENI${advice}`,
     };
   }
   return undefined;

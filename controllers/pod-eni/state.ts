@@ -6,7 +6,7 @@ import type { Eni } from "../../domain/eni/eni.ts";
 import { numaNodeOf, type NetworkCards } from "../../domain/eni/network-cards.ts";
 import { toNodeFacts, type NodeFacts } from "../../domain/kubernetes/node-facts.ts";
 import type { CoreNode, Pod } from "../../domain/kubernetes/objects.ts";
-import { parsePodNetworks, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
+import { parsePodNetworks, podRequestsEni, type PodNetwork } from "../../domain/pod-network/pod-networks.ts";
 import type { AllocationRetention } from "../../domain/retention/retention.ts";
 import { isFixed } from "../../domain/retention/retention.ts";
 import { isSuspensionReason, type CreationHold, type Suspension } from "../../domain/suspension/suspension.ts";
@@ -27,6 +27,8 @@ export interface PodEniState {
   readonly retention: readonly AllocationRetention[];
   /** The pod that the record is for: exists, is not finished, and has the UID of annotation `pod-uid`. */
   readonly pod: { readonly priority: number } | undefined;
+  /** No PodNetworking matched the pod at its admission, so the scheduler knew nothing of its record; its node gives every pod interfaces. */
+  readonly isUnmatched: boolean;
   /** What the bound pod asks for by now and its interfaces do not have. */
   readonly drift?: string;
   /** Message of condition UpToDate, while False. */
@@ -166,6 +168,7 @@ export function toState(seen: Observation): PodEniState {
     retention,
     allocations: allocations.map((allocation, index) => toAllocation(seen, allocation, index, networks, attempts)),
     pod: owner === undefined ? undefined : { priority: owner.spec?.priority ?? 0 },
+    isUnmatched: owner !== undefined && !podRequestsEni(owner.metadata.annotations),
     ...(drift !== undefined && { drift }),
     ...(reportedDrift?.status === "False" && { reportedDrift: reportedDrift.message }),
     hasAnyPod: pod !== undefined && !isFinished(pod),

@@ -11,6 +11,7 @@ import { CapacityWatch } from "./capacity.ts";
 import {
   conditionOf,
   eniIdsOf,
+  hasNoMachine,
   instanceOf,
   isFinished,
   isOver,
@@ -89,13 +90,18 @@ export class Checker {
 
   /**
    * It waits for a person, and says so: a user took its interface away; or its plane was deleted, and the next pod of its name,
-   * which came in without, stands where every pod has interfaces and in another zone.
+   * which came in without, stands where every pod has interfaces, and in another zone or without a trunk.
    */
   isExcused(podEni: PodENI): boolean {
     const { namespace = "", name, uid = "" } = podEni.metadata;
     const pod = this.#mirror().get("pods", namespace, name);
     const said = conditionOf(podEni);
-    if (pod !== undefined && !wantsEni(pod) && said.startsWith("ZoneMismatch")) return true;
+    if (
+      pod !== undefined &&
+      !wantsEni(pod) &&
+      /^(ZoneMismatch|NodeWithoutTrunk): .*no PodNetworking matched/.test(said)
+    )
+      return true;
     return this.#givenUp.has(uid) && said.startsWith("InterfaceMissing");
   }
 
@@ -155,6 +161,7 @@ export class Checker {
     const mirror = this.#mirror();
     for (const pod of mirror.list("pods")) {
       if (!wantsEni(pod) || isOver(pod) || pod.status?.phase === "Running" || this.#isDeprived(pod)) continue;
+      if (hasNoMachine(pod, mirror)) continue;
       this.report("the system comes to rest by itself", `pod ${nameOf(pod)} does not run: ${this.#why(pod)}`);
     }
     for (const podEni of mirror.list("podEnis")) {
@@ -174,6 +181,8 @@ export class Checker {
     }
     const wanted = wantedIds(mirror);
     for (const { metadata } of mirror.list("networkInterfaces")) {
+      if (metadata.deletionTimestamp !== undefined)
+        this.report("the system comes to rest by itself", `NetworkInterface ${metadata.name} is still being deleted`);
       if (!wanted.has(metadata.name))
         this.report("nothing leaks", `NetworkInterface ${metadata.name} belongs to nobody`);
     }

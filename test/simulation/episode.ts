@@ -25,8 +25,11 @@ export type FinalWorld = readonly string[];
 const restLimitMs = { published: 180_000, tight: 600_000 } as const;
 /** The interval of the checker's own looks. */
 const lookEveryMs = 5_000;
-/** Conditions and events may follow: a record without its interface is looked at again after half a minute. Milliseconds. */
-const afterthoughtMs = 45_000;
+/**
+ * Conditions and events may follow: a record without its interface is looked at again after half a minute, and with few
+ * calls a minute a new leader's look at its permissions waits for the next one. Milliseconds.
+ */
+const afterthoughtMs = { published: 45_000, tight: 75_000 } as const;
 /** At rest, so long nothing may be written and nothing be changed in the cloud. */
 const quietMs = 20_000;
 /** Within a minute, so that quotas renew at some moment of each episode. */
@@ -227,7 +230,7 @@ class Episode {
   }
 
   async #expectQuiet(): Promise<void> {
-    await this.#pass(afterthoughtMs);
+    await this.#pass(afterthoughtMs[this.#setting.quotas]);
     const before = this.#changes;
     await this.#pass(quietMs);
     if (this.#changes !== before) {

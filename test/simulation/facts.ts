@@ -1,9 +1,10 @@
 /** What the objects of the cluster and the cloud say, in the words of the promises. */
-import { annotations, interfacesNodeCondition, labels, tags } from "../../crds/v1beta1/names.ts";
+import { annotations, interfacesNodeCondition, labels, resources, tags } from "../../crds/v1beta1/names.ts";
 import type { PodENI } from "../../crds/v1beta1/pod-eni.gen.ts";
 import { parseGoDuration } from "../../domain/retention/go-duration.ts";
 import type { SimulatedCloud } from "../../sandbox/alibaba-cloud/index.ts";
 import type { Node, Pod } from "../../sandbox/cluster/kinds.ts";
+import { matchesNode } from "../../sandbox/cluster/scheduling.ts";
 import { landscape } from "../../sandbox/landscape.ts";
 import type { SimulatedEni } from "../../sandbox/alibaba-cloud/model.ts";
 import type { Mirror } from "./mirror.ts";
@@ -24,6 +25,17 @@ export function isOver(pod: Pod): boolean {
 
 export function nameOf(object: { readonly metadata: { readonly name: string } }): string {
   return object.metadata.name;
+}
+
+/** It waits for the scheduler, and none of the machines where it may run is of the kind that has such interfaces. */
+export function hasNoMachine(pod: Pod, mirror: Mirror): boolean {
+  const requests = pod.spec.containers[0]?.resources?.requests ?? {};
+  if (pod.spec.nodeName !== undefined || !wantsEni(pod)) return false;
+  const wantsWhole = requests[resources.eni] !== undefined;
+  return !mirror.list("nodes").some((node) => {
+    const isExclusive = node.metadata.labels?.[labels.exclusiveMode] !== undefined;
+    return isExclusive === wantsWhole && matchesNode(pod, node);
+  });
 }
 
 /** Reason and message of a Ready condition that is False; empty when there is none. */

@@ -1,5 +1,5 @@
 /** What it is for the world to be at rest. */
-import { isInterfacesReady, isOver, ownOf, wantedIds, wantsEni } from "./facts.ts";
+import { hasNoMachine, isInterfacesReady, isOver, ownOf, wantedIds, wantsEni } from "./facts.ts";
 import type { Checker } from "./checker.ts";
 import type { Mirror } from "./mirror.ts";
 import type { SimulatedWorld } from "./world.ts";
@@ -23,6 +23,7 @@ export function isAtRest({ world, mirror, checker }: Scene): boolean {
       (pod) =>
         pod.metadata.deletionTimestamp === undefined &&
         (isOver(pod) ||
+          hasNoMachine(pod, mirror) ||
           deprived.has(pod.metadata.name) ||
           (pod.status?.phase === "Running" && (!wantsEni(pod) || isBound(pod.metadata.name)))),
     ) &&
@@ -34,7 +35,9 @@ export function isAtRest({ world, mirror, checker }: Scene): boolean {
           (status?.phase === "Bind" &&
             pods.some((pod) => pod.metadata.name === metadata.name && pod.status?.phase === "Running"))),
     ) &&
-    mirror.list("networkInterfaces").every(({ metadata }) => wanted.has(metadata.name)) &&
+    mirror
+      .list("networkInterfaces")
+      .every(({ metadata }) => wanted.has(metadata.name) && metadata.deletionTimestamp === undefined) &&
     ownOf(world.cloud, mirror).every(({ eniId }) => wanted.has(eniId)) &&
     (world.setting.machines === "equipped" || mirror.list("nodes").every(isInterfacesReady))
   );
