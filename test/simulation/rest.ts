@@ -18,10 +18,13 @@ export function isAtRest({ world, mirror, checker }: Scene): boolean {
     podEnis.some(({ metadata, status }) => metadata.name === name && status?.phase === "Bind");
   const deprived = new Set(podEnis.filter((each) => checker.isExcused(each)).map(({ metadata }) => metadata.name));
   const wanted = wantedIds(mirror);
+  const nodes = new Set(mirror.list("nodes").map(({ metadata }) => metadata.name));
   return (
     pods.every(
       (pod) =>
         pod.metadata.deletionTimestamp === undefined &&
+        // The pod garbage collector deletes the pods of a node that is gone.
+        (pod.spec.nodeName === undefined || nodes.has(pod.spec.nodeName)) &&
         (isOver(pod) ||
           hasNoMachine(pod, mirror) ||
           deprived.has(pod.metadata.name) ||
