@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { ConflictError, InvariantError, TransientError } from "../runtime/errors.ts";
+import { ConflictError, InvariantError, TransientError, WaitingError } from "../runtime/errors.ts";
 import { World } from "../test/fixtures/controlplane-world.ts";
 
 const fixed = { allocationType: { type: "Fixed", releaseStrategy: "Never" } };
@@ -147,6 +147,36 @@ describe("the record of an interface", () => {
       process.die();
       expect(new Set(refused)).toEqual(new Set([phase]));
       expect(networkInterfaces.list()).toMatchObject([{ status: { phase: "Unbind" } }]);
+    },
+  );
+
+  it.each([
+    { lasts: "twenty seconds", refusedMs: 20_000, isTold: true },
+    { lasts: "three seconds", refusedMs: 3_000, isTold: false },
+  ])(
+    "says what an attach waits for when it lasts $lasts: $isTold; the pod's record says it too",
+    async ({ refusedMs, isTold }) => {
+      const world = new World();
+      const attach = world.cloud.attach.bind(world.cloud);
+      const endMs = world.clock.now() + refusedMs;
+      world.cloud.attach = (request) => {
+        if (world.clock.now() < endMs) throw new WaitingError("TrunkNotReady", "the trunk is not in use", 500);
+        attach(request);
+      };
+      const told = { podEni: false, record: false };
+      const saysSo = ({ status }: { readonly status?: { readonly conditions?: readonly { reason: string }[] } }) =>
+        status?.conditions?.some(({ reason }) => reason === "TrunkNotReady") === true;
+      world.podEnis.subscribe(({ object }) => (told.podEni ||= saysSo(object)));
+      world.networkInterfaces.subscribe(({ object }) => (told.record ||= saysSo(object)));
+      const process = world.start();
+      world.createPod("node-1", [{}]);
+      expect(await world.clock.runUntil(() => world.isBound(), 60_000)).toBe(true);
+      process.die();
+      expect(told).toEqual({ podEni: isTold, record: isTold });
+      expect([world.podEni(), ...world.networkInterfaces.list()].map((object) => saysSo(object!))).toEqual([
+        false,
+        false,
+      ]);
     },
   );
 });

@@ -250,7 +250,7 @@ export class NetworkInterfaceReconciler implements Reconciler {
       this.#deps.onAttachRefused({ instanceId, trunkEniId, reason: error.reason });
     }
     const record = lister.get(state.eniId);
-    if (record === undefined || !(error instanceof OperatorError) || !isForThePerson(error)) return;
+    if (record === undefined || !(error instanceof OperatorError) || !isForThePerson(error, action.tries)) return;
     this.#warn(record, action.effect, error.message);
     await this.#report(record, refusedCondition(error.reason, error.message), {}, signal).catch((failure: unknown) => {
       // The condition is repeated by the next refusal; the call's own outcome must not be lost over it.

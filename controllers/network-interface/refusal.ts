@@ -12,8 +12,14 @@ export function isAboutTheCaller(error: unknown): boolean {
   return error instanceof SuspendedError || (error instanceof OperatorError && concernsTheCaller(error.reason));
 }
 
+/** A state that others leave by themselves is left by then: some 7 s after the first try. */
+const wonderAfterTries = 4;
+
 /** A person can do something about it, or will wonder. */
-export function isForThePerson(error: OperatorError): boolean {
+export function isForThePerson(error: OperatorError, tries: number): boolean {
+  // Calls that are held back are told of where that is decided.
+  if (error instanceof SuspendedError) return false;
+  if (error.category === "waiting") return tries >= wonderAfterTries;
   return error.category === "capacity" || error.category === "terminal" || error.category === "invariant";
 }
 

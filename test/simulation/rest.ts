@@ -1,5 +1,5 @@
 /** What it is for the world to be at rest. */
-import { hasNoMachine, isInterfacesReady, isOver, ownOf, wantedIds, wantsEni } from "./facts.ts";
+import { conditionOf, eniIdsOf, hasNoMachine, isInterfacesReady, isOver, ownOf, wantedIds, wantsEni } from "./facts.ts";
 import type { Checker } from "./checker.ts";
 import type { Mirror } from "./mirror.ts";
 import type { SimulatedWorld } from "./world.ts";
@@ -18,6 +18,7 @@ export function isAtRest({ world, mirror, checker }: Scene): boolean {
     podEnis.some(({ metadata, status }) => metadata.name === name && status?.phase === "Bind");
   const deprived = new Set(podEnis.filter((each) => checker.isExcused(each)).map(({ metadata }) => metadata.name));
   const wanted = wantedIds(mirror);
+  const existing = new Set(ownOf(world.cloud, mirror).map(({ eniId }) => eniId));
   const nodes = new Set(mirror.list("nodes").map(({ metadata }) => metadata.name));
   return (
     pods.every(
@@ -38,10 +39,11 @@ export function isAtRest({ world, mirror, checker }: Scene): boolean {
           (status?.phase === "Bind" &&
             pods.some((pod) => pod.metadata.name === metadata.name && pod.status?.phase === "Running"))),
     ) &&
+    podEnis.every((podEni) => conditionOf(podEni) !== "" || eniIdsOf(podEni).every((id) => existing.has(id))) &&
     mirror
       .list("networkInterfaces")
       .every(({ metadata }) => wanted.has(metadata.name) && metadata.deletionTimestamp === undefined) &&
-    ownOf(world.cloud, mirror).every(({ eniId }) => wanted.has(eniId)) &&
+    [...existing].every((eniId) => wanted.has(eniId)) &&
     (world.setting.machines === "equipped" || mirror.list("nodes").every(isInterfacesReady))
   );
 }
