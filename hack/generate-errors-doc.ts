@@ -10,7 +10,7 @@ const categories: Readonly<Record<ErrorRow["category"], string>> = {
   throttled:
     "Too many calls: the API is closed for everybody until the next minute, and our share of the quota shrinks.",
   capacity: "The cloud has no more of it; repeated slowly, and at once when something is known to be free again.",
-  waiting: "Someone else must finish first; looked at again soon.",
+  waiting: "Someone else must finish first; looked at again soon, and told on the object when it lasts.",
   terminal: "Needs a person; repeated every 30 minutes and when the object changes.",
   invariant: "A bug of this program.",
 };
