@@ -118,22 +118,30 @@ describe("the record of an interface", () => {
     },
   );
 
-  it.each(["Binding", "Bind", "Detaching", "Unbind"])(
-    "is not written over: %s is refused, and decided again, when another replica wrote the record in the meantime",
-    async (phase) => {
+  it.each([
+    { table: "networkInterfaces", phase: "Binding" },
+    { table: "networkInterfaces", phase: "Bind" },
+    { table: "networkInterfaces", phase: "Detaching" },
+    { table: "networkInterfaces", phase: "Unbind" },
+    { table: "podEnis", phase: "Bind" },
+    { table: "podEnis", phase: "Detaching" },
+    { table: "podEnis", phase: "Unbind" },
+  ] as const)(
+    "is not written over: $phase of $table is refused, and decided again, when another replica wrote the record in the meantime",
+    async ({ table, phase }) => {
       const world = new World();
-      const { networkInterfaces } = world;
+      const records = world[table];
       const refused: string[] = [];
       let isRivalDone = false;
-      const patchStatus = networkInterfaces.patchStatus.bind(networkInterfaces);
-      networkInterfaces.patchStatus = (namespace, name, patch) => {
+      const patchStatus = records.patchStatus.bind(records);
+      records.patchStatus = (namespace: string, name: string, patch: object): never => {
         const written = (patch as { readonly status: { readonly phase?: string } }).status.phase;
         if (written === phase && !isRivalDone) {
           isRivalDone = true;
-          patchStatus(namespace, name, { status: { eniInfo: { vfID: 7 } } });
+          patchStatus(namespace, name, { status: { msg: "of the other" } });
         }
         try {
-          return patchStatus(namespace, name, patch);
+          return patchStatus(namespace, name, patch) as never;
         } catch (error) {
           if (error instanceof ConflictError) refused.push(written ?? "");
           throw error;
@@ -146,7 +154,7 @@ describe("the record of an interface", () => {
       expect(await world.clock.runUntil(() => world.phase() === "Unbind", 30_000)).toBe(true);
       process.die();
       expect(new Set(refused)).toEqual(new Set([phase]));
-      expect(networkInterfaces.list()).toMatchObject([{ status: { phase: "Unbind" } }]);
+      expect(world.networkInterfaces.list()).toMatchObject([{ status: { phase: "Unbind" } }]);
     },
   );
 
