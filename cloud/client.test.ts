@@ -29,7 +29,10 @@ describe("the cloud client", () => {
     const calls: { api: ApiName; parameters: CallParameters }[] = [];
     const registry = new Registry();
     const cloud = createCloud({
-      call: async (api, parameters) => {
+      call: async (api, parameters, _signal, beforeSend) => {
+        // A connection is made first.
+        await Promise.resolve();
+        beforeSend?.();
         calls.push({ api, parameters });
         await time.clock.sleep(100);
         const answer = answers[api]?.shift() ?? {
@@ -105,12 +108,18 @@ describe("the cloud client", () => {
     await expect(second).resolves.toMatchObject([{ vSwitchId: "vsw-2", error: { reason: "Stopping" } }]);
   });
 
-  it.each(Object.entries(methods))(
-    "%s asks for the lease right before it changes something",
-    async (_, { run, mutates }) => {
+  const moments = [
+    { moment: "before it is decided", heldFor: 0 },
+    { moment: "while its connection is made", heldFor: 1 },
+  ];
+  it.each(moments.flatMap((row) => Object.entries(methods).map(([name, method]) => ({ ...row, ...method, name }))))(
+    "$name does not change anything after the lease was lost $moment",
+    async ({ run, mutates, heldFor }) => {
+      let asked = 0;
       const fence = {
         assertHeld: () => {
-          throw new FencedError();
+          asked += 1;
+          if (asked > heldFor) throw new FencedError();
         },
       };
       const { cloud, calls } = world({}, { fence });

@@ -239,7 +239,7 @@ export const mutants: readonly Mutant[] = [
     file: "cloud/invoke.ts",
     find: "      const beforeSend = manner.mutates ? () => deps.fence.assertHeld() : undefined;",
     replace: "      const beforeSend = undefined;",
-    tests: ["cloud/send-gate", "cloud/enis"],
+    tests: ["cloud/client"],
   },
   {
     name: "keeps the lease after its time",
