@@ -240,7 +240,7 @@ function roundUp(count: number): number {
 }
 
 /** The successor of a pod with a fixed address, after the plane of both was deleted. */
-const unmatched =
+const unmatchedAdvice =
   "no PodNetworking matched this pod when it was created, so the scheduler did not heed its kept address: " +
   "make one that does and delete the pod, or delete the PodENI to give the address up";
 
@@ -253,7 +253,7 @@ function obstacleOf(
     return { reason: reasons.invalidSpec, message: "the record has no allocation; delete it and it is made again" };
   }
   const isMade = state.allocations.some((allocation) => allocation.eniId !== "");
-  const advice = isMade && state.isUnmatched ? `; ${unmatched}` : "";
+  const advice = isMade && state.isUnmatched ? `; ${unmatchedAdvice}` : "";
   if (isMade && state.zone !== "" && state.zone !== node.zone) {
     return {
       reason: reasons.zoneMismatch,
