@@ -267,7 +267,7 @@ export const mutants: readonly Mutant[] = [
     file: "cmd/controllers.ts",
     find: "const allocationPlaces = 100;",
     replace: "const allocationPlaces = 101;",
-    tests: ["controllers/limits"],
+    tests: ["test/simulation/burst"],
   },
 
   // ---- admission, capacity, outages ----
