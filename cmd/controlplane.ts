@@ -11,6 +11,7 @@ import { createLogger, levelOf } from "../runtime/log.ts";
 import { probeServers } from "../runtime/manager.ts";
 import { createMetrics, type Metrics } from "../runtime/metrics.ts";
 import type { Logger } from "../runtime/ports.ts";
+import { createWatchdog, type Watchdog } from "../runtime/watchdog.ts";
 import { connectCloud, regionOf } from "./cloud-connection.ts";
 import { createConfigMetrics } from "./config-metrics.ts";
 import { ConfigWatch } from "./config-watch.ts";
@@ -56,6 +57,7 @@ async function run(
   const crds = await readCrdManifests();
   await patiently(stopped, log, () => installCrds({ transport, crds, clock: systemClock, log, signal: stopped }));
   const identity = `${process.env["K8S_POD_NAME"] ?? hostname()}_${randomUUID()}`;
+  const watchdog = config.leaderElection ? await watchdogOf(log) : undefined;
   const { manager, routes } = buildControlplane({
     config,
     transport,
@@ -66,6 +68,7 @@ async function run(
     random: Math.random,
     log,
     metrics,
+    ...(watchdog !== undefined && { watchdog }),
   });
   manager.add(
     watch,
@@ -79,6 +82,15 @@ async function run(
     manager.add(await patiently(stopped, log, start));
   }
   await manager.run(stopped);
+}
+
+async function watchdogOf(log: Logger): Promise<Watchdog | undefined> {
+  try {
+    return await createWatchdog();
+  } catch (error) {
+    log.warn("no watchdog of the kernel: a leader that is frozen within a write sends it when it goes on", { error });
+    return undefined;
+  }
 }
 
 /** SIGTERM and SIGINT end everything in order; a second one ends the process at once. */

@@ -8,7 +8,7 @@ const quotaAnnotation = "terway-controlplane.alibabacloud.com/quota";
 
 /** The election, with the quota used in the current minute travelling on the lease. */
 export function createElector(world: World, limiterOf: () => Cloud["limiter"] | undefined): LeaderElector {
-  const { config, transport, clock, random, log, metrics, identity } = world;
+  const { config, transport, clock, random, log, metrics, identity, watchdog } = world;
   const leases = createLeaseClient(transport);
   const confirming: LeasePort = {
     get: (namespace, name, signal) => leases.get(namespace, name, signal),
@@ -31,6 +31,7 @@ export function createElector(world: World, limiterOf: () => Cloud["limiter"] | 
     random,
     log,
     metrics,
+    ...(watchdog !== undefined && { watchdog }),
     annotations: () => ({ [quotaAnnotation]: limiterOf()?.usage() ?? "" }),
     onAcquired: (previous) => {
       if (previous === undefined) return;

@@ -13,6 +13,7 @@ import type { Metrics } from "../runtime/metrics.ts";
 import { SlewedClock } from "../runtime/slewed-clock.ts";
 import type { Clock, KubeObject, Logger, Random } from "../runtime/ports.ts";
 import type { Transport } from "../runtime/transport.ts";
+import type { Watchdog } from "../runtime/watchdog.ts";
 import { createRoutes } from "../webhook/routes.ts";
 import type { AdmissionHandler } from "../webhook/admission.ts";
 import { createCaches, intentIndex } from "./caches.ts";
@@ -38,6 +39,8 @@ export interface World {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** @see LeaderElectorOptions.watchdog */
+  readonly watchdog?: Watchdog;
 }
 
 export interface Controlplane {

@@ -72,6 +72,17 @@ class Link implements LeasePort {
   }
 }
 
+/** A watchdog by the test's clock: when it would end the process, milliseconds on the monotonic clock. */
+class Deadline {
+  endsAtMs: number | undefined;
+  feed(ms: number): void {
+    this.endsAtMs = systemClock.monotonic() + ms;
+  }
+  stop(): void {
+    this.endsAtMs = undefined;
+  }
+}
+
 function aCandidate(store: LeaseStore, identity: string, overrides: Partial<LeaderElectorOptions> = {}) {
   const link = new Link(store);
   const events: string[] = [];
@@ -200,6 +211,43 @@ describe("LeaderElector", () => {
       expect(timers.countTimers()).toBe(0);
     },
   );
+
+  it("has its watchdog end the process after it stopped leading, and before another can lead, whenever it is frozen", async () => {
+    const store = new LeaseStore();
+    const watchdog = new Deadline();
+    const first = aCandidate(store, "a", { watchdog });
+    for (let frozenAtMs = 0; frozenAtMs < 20_000; frozenAtMs += 700) {
+      await timers.tickAsync(frozenAtMs === 0 ? 1 : 700);
+      // A process that stops now leads until its deadline, counted from its last renewal, which it sent up to 2 s ago.
+      const renewedAtMs = Date.parse(store.lease!.spec.renewTime!) - 1_700_000_000_000;
+      expect(watchdog.endsAtMs).toBeGreaterThan(renewedAtMs + 10_000);
+      expect(watchdog.endsAtMs).toBeLessThan(renewedAtMs + 15_000);
+    }
+    first.stop.abort();
+    await first.ended;
+    expect(watchdog.endsAtMs).toBeUndefined();
+  });
+
+  it("stops its watchdog when it notices itself that the lease is lost, so that the process can end in order", async () => {
+    const store = new LeaseStore();
+    const watchdog = new Deadline();
+    const { link, ended } = aCandidate(store, "a", { watchdog });
+    await timers.tickAsync(1);
+    link.state = "down";
+    await timers.tickAsync(10_100);
+    expect(await ended).toBeInstanceOf(FencedError);
+    expect(watchdog.endsAtMs).toBeUndefined();
+  });
+
+  it("feeds no watchdog while another leads", async () => {
+    const store = new LeaseStore();
+    aCandidate(store, "a");
+    await timers.tickAsync(1);
+    const watchdog = new Deadline();
+    aCandidate(store, "b", { watchdog });
+    await timers.tickAsync(60_000);
+    expect(watchdog.endsAtMs).toBeUndefined();
+  });
 
   it("survives a fault that is shorter than the deadline", async () => {
     const store = new LeaseStore();

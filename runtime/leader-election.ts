@@ -5,6 +5,7 @@ import { claimOf, isFree, microTime, releaseOf } from "./lease.ts";
 import type { Lease, LeasePort } from "./lease.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Clock, Logger, Random } from "./ports.ts";
+import type { Watchdog } from "./watchdog.ts";
 
 export type { Lease, LeasePort } from "./lease.ts";
 
@@ -44,6 +45,11 @@ export interface LeaderElectorOptions {
   readonly onAcquired?: (previous: PreviousLease | undefined) => void | Promise<void>;
   /** Called once, as soon as it is noticed that the lease was lost. Not called at a release. */
   readonly onLost?: () => void;
+  /**
+   * Ends the process before another can lead, if it was stopped between its last question whether it leads and the write
+   * that this allowed. Absent: such a write is sent when the process goes on.
+   */
+  readonly watchdog?: Watchdog;
 }
 
 type State = "waiting" | "leading" | "released" | "lost";
@@ -237,8 +243,15 @@ export class LeaderElector implements Fence {
     this.#hasUnclearClaim = this.#mustRead = false;
     this.#observe(written);
     this.#renewedAt = sentAt;
+    this.#feedWatchdog();
     if (this.#state === "waiting") this.#lead();
     return true;
+  }
+
+  /** Between the end of our leadership, which is said in the log, and the end of the lease. */
+  #feedWatchdog(): void {
+    const endMs = this.#renewedAt + (this.#renewDeadlineMs + this.#leaseDurationMs) / 2;
+    this.#options.watchdog?.feed(endMs - this.#options.clock.monotonic());
   }
 
   #mayClaim(lease: Lease): boolean {
@@ -284,9 +297,10 @@ export class LeaderElector implements Fence {
   }
 
   #lose(why: string): void {
-    const { log, metrics, name, onLost } = this.#options;
+    const { log, metrics, name, onLost, watchdog } = this.#options;
     if (this.#state !== "leading") return;
     this.#state = "lost";
+    watchdog?.stop();
     metrics?.leader.set({ name }, 0);
     log?.error("leader lease lost", { identity: this.identity, why });
     this.#lost.abort();
@@ -299,11 +313,12 @@ export class LeaderElector implements Fence {
 
   /** Gives the lease back, so that the next leader need not wait for it to expire. Best effort. */
   async #release(): Promise<void> {
-    const { clock, log, metrics, name } = this.#options;
+    const { clock, log, metrics, name, watchdog } = this.#options;
     await this.#turn;
     const wasLeading = this.isLeader();
     // First: from here on nothing may be changed, whether the release is written or not.
     if (this.#state !== "lost") this.#state = "released";
+    watchdog?.stop();
     metrics?.leader.set({ name }, 0);
     if (!wasLeading && !this.#hasUnclearClaim) return;
     try {

@@ -242,6 +242,13 @@ export const mutants: readonly Mutant[] = [
     tests: ["cloud/client"],
   },
   {
+    name: "lets a frozen leader finish its write",
+    file: "runtime/leader-election.ts",
+    find: "    this.#feedWatchdog();\n",
+    replace: "",
+    tests: ["runtime/leader-election"],
+  },
+  {
     name: "keeps the lease after its time",
     file: "runtime/leader-election.ts",
     find: "if (this.#options.clock.monotonic() - this.#renewedAt < this.#renewDeadlineMs) return true;",
