@@ -15,6 +15,7 @@ import { RecordedReplicas } from "../e2e/recorded-replicas.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { seededRandom } from "../runtime/random.ts";
 import { remove } from "../sandbox/apply.ts";
+import type { ControlplaneProcess } from "../sandbox/controlplane-process.ts";
 import { startBindWatch, type PodStory } from "../sandbox/bind-watch.ts";
 import { landscape } from "../sandbox/landscape.ts";
 
@@ -111,6 +112,7 @@ async function inSandbox(
   const sandbox = await startSandbox({ nodes: 20, replicas, seed, faults: [], directory, config: lease, between });
   const stop = new AbortController();
   for (const index of sandbox.replicas.keys()) void keepRunning(sandbox, index, stop.signal);
+  let isOver = false;
   try {
     const watch = startBindWatch(sandbox.transport, stop.signal);
     const stories = (): readonly PodStory[] => storiesIn(watch, burstNamespace);
@@ -120,6 +122,7 @@ async function inSandbox(
       { sandbox, recorded, stories, random: seededRandom(seed), pods },
       options,
     );
+    isOver = true;
     return {
       podsMade: trials * pods,
       bound: boundOf(stories()),
@@ -130,7 +133,8 @@ async function inSandbox(
     stop.abort();
     await sandbox.stop();
     recorded.close();
-    rmSync(directory, { recursive: true, force: true });
+    if (isOver) rmSync(directory, { recursive: true, force: true });
+    else process.stdout.write(`what the replicas said is in ${directory}\n`);
   }
 }
 
@@ -180,9 +184,8 @@ async function burst(trial: Trial, isInRelease: boolean): Promise<string> {
 
 async function killWhen(sandbox: Sandbox, isTime: () => boolean): Promise<void> {
   if (!(await until(isTime, patienceMs))) throw new Error("the moment of the kill never came");
-  const { process: victim } = sandbox.replicas[await leaderIndex(sandbox)] ?? {};
-  if (victim === undefined) throw new Error("nobody holds the lease");
-  victim.kill("SIGKILL");
+  const { leader } = await leaderOf(sandbox);
+  leader.kill("SIGKILL");
 }
 
 // ---- SIGSTOP, SIGCONT ----
@@ -208,12 +211,10 @@ async function pauseOften(trial: Trial, { pauses }: Options): Promise<{ trials: 
  */
 async function pauseLeader(trial: Trial, pause: number): Promise<readonly string[]> {
   const { sandbox, recorded, random, pods } = trial;
-  const paused = await leaderIndex(sandbox);
-  const { process: leader } = sandbox.replicas[paused] ?? {};
-  if (leader === undefined) throw new Error("nobody holds the lease");
-  const asked = recorded.of(paused);
   await Promise.all([createPods(sandbox.transport, pods, pause * pods), removeBound(trial, (pause - 2) * pods)]);
   await systemClock.sleep(random() * pauseWithinMs);
+  const { index: paused, leader } = await leaderOf(sandbox);
+  const asked = recorded.of(paused);
   leader.kill("SIGSTOP");
   const isTakenOver = await until(async () => {
     const next = await leaderIndex(sandbox);
@@ -239,6 +240,15 @@ async function removeBound({ sandbox, stories, pods }: Trial, first: number): Pr
 }
 
 // ---- both ----
+
+/** Nobody leads for a moment when a machine with too much to do kept the leader from renewing its lease. */
+async function leaderOf(sandbox: Sandbox): Promise<{ readonly index: number; readonly leader: ControlplaneProcess }> {
+  let index = -1;
+  await until(async () => (index = await leaderIndex(sandbox)) >= 0, patienceMs);
+  const { process: leader } = sandbox.replicas[index] ?? {};
+  if (leader === undefined) throw new Error(`nobody held the lease for ${patienceMs} ms`);
+  return { index, leader };
+}
 
 function boundOf(stories: readonly PodStory[]): number {
   return stories.filter(({ boundAtMs }) => boundAtMs !== undefined).length;
