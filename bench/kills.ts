@@ -54,7 +54,7 @@ interface Trial {
 /** A trial that takes longer has failed. */
 const patienceMs = 120_000;
 /** Short, so that many trials fit into an hour. */
-const shortLease = { leaseDuration: "1500ms", renewDeadline: "1s", retryPeriod: "250ms" };
+const shortLease = { leaseDuration: "2s", renewDeadline: "1600ms", retryPeriod: "250ms" };
 const shippedLease = { leaseDuration: "6s", renewDeadline: "4s", retryPeriod: "1s" };
 const podsOfPause = 8;
 /** A paused leader is in the middle of creations, attaches, releases or the looks after them. */
@@ -241,12 +241,23 @@ async function removeBound({ sandbox, stories, pods }: Trial, first: number): Pr
 
 // ---- both ----
 
-/** Nobody leads for a moment when a machine with too much to do kept the leader from renewing its lease. */
+/**
+ * The replica that holds the lease and says so: nobody leads for a moment when a machine with too much to do kept the leader
+ * from renewing its lease, and the lease may still name a process that has ended.
+ */
 async function leaderOf(sandbox: Sandbox): Promise<{ readonly index: number; readonly leader: ControlplaneProcess }> {
   let index = -1;
-  await until(async () => (index = await leaderIndex(sandbox)) >= 0, patienceMs);
-  const { process: leader } = sandbox.replicas[index] ?? {};
-  if (leader === undefined) throw new Error(`nobody held the lease for ${patienceMs} ms`);
+  const isFound = async (): Promise<boolean> => {
+    index = await leaderIndex(sandbox);
+    const { metricsUrl = "" } = sandbox.replicas[index] ?? {};
+    const leads = /^leader_election_master_status\{.*\} 1$/m;
+    return await fetch(metricsUrl).then(
+      async (answer) => leads.test(await answer.text()),
+      () => false,
+    );
+  };
+  const { process: leader } = (await until(isFound, patienceMs)) ? (sandbox.replicas[index] ?? {}) : {};
+  if (leader === undefined) throw new Error(`nobody led for ${patienceMs} ms`);
   return { index, leader };
 }
 
