@@ -1,6 +1,7 @@
 /** One controlplane process of the sandbox, started as the published program is, and what it writes. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createWriteStream, type WriteStream } from "node:fs";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
 export interface ControlplaneProcessOptions {
@@ -41,7 +42,13 @@ export class ControlplaneProcess {
     const flags = ["--config", options.configPath, "--credential", options.credentialPath];
     this.startedAtMs = Date.now();
     this.#child = spawn(process.execPath, [...nodeFlags, options.program, ...flags], {
-      env: { ...inherited(), ...options.env, K8S_POD_NAME: options.name },
+      env: {
+        ...inherited(),
+        // As the image has it: from the second start on it takes half the time.
+        NODE_COMPILE_CACHE: join(dirname(options.program), "..", ".cache", "compile"),
+        ...options.env,
+        K8S_POD_NAME: options.name,
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.ended = new Promise((resolve) => {
