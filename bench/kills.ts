@@ -184,8 +184,11 @@ async function burst(trial: Trial, isInRelease: boolean): Promise<string> {
 
 async function killWhen(sandbox: Sandbox, isTime: () => boolean): Promise<void> {
   if (!(await until(isTime, patienceMs))) throw new Error("the moment of the kill never came");
-  const { leader } = await leaderOf(sandbox);
+  const { index, leader } = await leaderOf(sandbox);
   leader.kill("SIGKILL");
+  if (!(await until(() => sandbox.replicas[index]?.process !== leader, patienceMs))) {
+    throw new Error("the killed leader was not started again");
+  }
 }
 
 // ---- SIGSTOP, SIGCONT ----
