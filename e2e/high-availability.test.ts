@@ -82,17 +82,20 @@ describe("two replicas", () => {
   );
 
   it("a leader that has lost its lease ends at once, whatever the cloud owes it", async () => {
-    const paused = await leaderIndex(world.sandbox);
-    const { cloudWrites } = recorded.of(paused);
-    recorded.of(paused).delayCloudWrites(30_000);
+    const loser = await leaderIndex(world.sandbox);
+    const { cloudWrites } = recorded.of(loser);
+    recorded.of(loser).delayCloudWrites(30_000);
     await create(["owed"]);
-    await eventually("a call is under way", () => recorded.of(paused).cloudWrites.length > cloudWrites.length);
-    const { process } = world.sandbox.replicas[paused]!;
-    process.kill("SIGSTOP");
-    await eventually("the other replica leads", async () => (await leaderIndex(world.sandbox)) === 1 - paused);
-    process.kill("SIGCONT");
-    await eventually("the paused one ends", () => !process.isRunning, { limitMs: 5_000 });
-    await world.sandbox.restart(paused);
+    await eventually("a call is under way", () => recorded.of(loser).cloudWrites.length > cloudWrites.length);
+    const { process } = world.sandbox.replicas[loser]!;
+    // Not frozen, or the watchdog would end it.
+    await world.kube.patch("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/terway-controlplane", {
+      spec: { holderIdentity: "somebody-else" },
+    });
+    await eventually("the loser ends", () => !process.isRunning, { limitMs: 5_000 });
+    expect(await process.ended).toEqual({ code: 1 });
+    await eventually("the other replica leads", async () => (await leaderIndex(world.sandbox)) === 1 - loser);
+    await world.sandbox.restart(loser);
     await world.sandbox.ready(30_000);
     await world.kube.untilRunning(namespace, "owed");
     expect(world.ownInterfaces()).toHaveLength((await world.kube.pods(namespace)).length);
